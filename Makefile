@@ -1,0 +1,86 @@
+# Rounds. On a machine with Python 3.11, git and make: `make demo` shows it, `make test` proves it.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types build speed clean setup browser
+
+PORT ?= 8080
+LAN ?=
+DEMO_LANG ?= en
+
+BIN := .venv/bin
+# Node comes out of the virtual environment. The path may hold blanks, so it is quoted wherever it is used.
+PWA := cd pwa && PATH="$(CURDIR)/.venv/bin:$$PATH"
+NPM := $(PWA) npm
+# Folders are listed with their files: a file that was taken away changes its folder's time.
+PWA_SOURCES := $(wildcard pwa/*.ts pwa/*.js pwa/*.json pwa/*.html) $(shell find pwa/src pwa/public 2>/dev/null)
+
+help: ## list what can be done
+	@echo "make demo      try it: prints an address and three sign-ins   (PORT=8080  LAN=1  DEMO_LANG=en|zh)"
+	@echo "make test      set up and prove everything, the browser included"
+	@echo "make lint      ruff, import rules, prettier"
+	@echo "make types     mypy, svelte-check"
+	@echo "make build     build the phone's pages into pwa/dist"
+	@echo "make speed     measure, as ratios within one run"
+	@echo "make clean     remove what was built (the data in var/ stays)"
+
+demo: setup build
+	$(BIN)/rounds demo --port $(PORT) --lang $(DEMO_LANG) $(if $(LAN),--lan)
+
+test: lint types build browser
+	$(NPM) run --silent test
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: setup pwa/node_modules/.rounds
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(NPM) run --silent lint
+
+types: setup pwa/node_modules/.rounds
+	$(BIN)/mypy
+	$(NPM) run --silent check
+
+build: setup pwa/dist/index.html
+
+speed: setup build
+	$(BIN)/python -m tests.speed $(SPEED)
+
+clean:
+	rm -rf .venv pwa/node_modules pwa/dist build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+
+setup: .venv/.rounds
+
+browser: setup
+	@$(BIN)/python -m tests.machine
+
+# The lock first (uv is itself locked, and fetches all of it in a tenth of pip's time), then the project without looking
+# for its dependencies again. Where only pip knows the way to a package index, pip does it.
+.venv/.lock: requirements.lock
+	@python=; for each in python3.11 python3 python3.12 python3.13 python3.14 python; do \
+		$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { python=$$each; break; }; \
+	done; \
+	test -n "$$python" || { echo "Rounds needs Python 3.11 or newer; none was found." >&2; exit 1; }; \
+	test -x $(BIN)/python || { echo "Setting up .venv ..."; "$$python" -m venv .venv; } || { rm -rf .venv; \
+		echo "Python's venv module is not complete; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/uv || { sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.lock; \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.lock; }
+	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock || { \
+		$(BIN)/python -m ensurepip >/dev/null && \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; }
+	@touch $@
+
+.venv/.rounds: .venv/.lock pyproject.toml
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
+	@touch $@
+
+pwa/node_modules/.rounds: pwa/package-lock.json pwa/package.json | .venv/.lock
+	@echo "Fetching what the phone's pages are built from ..."
+	@$(NPM) ci --no-audit --no-fund --silent
+	@touch $@
+
+pwa/dist/index.html: pwa/node_modules/.rounds $(PWA_SOURCES)
+	@$(NPM) run --silent build
+	@touch $@
