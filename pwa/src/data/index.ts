@@ -1,0 +1,101 @@
+/**
+ * The data layer: the only door of the screens to storage, network, position and service worker.
+ *
+ * Everything live is a Svelte readable store (`$session`, `$today`); stores made by a function with an argument
+ * (`visit(id)`) are cheap and may be made in a component's script: `const v = $derived(visit(id))`, then `$v`.
+ * Every view is the replica plus the changes the server does not have yet.
+ * Actions are async functions that resolve when the change is durably on this phone ("saved").
+ */
+export type * from './types';
+export { SaveError } from './types';
+
+/** Opens the device's storage and begins the exchange. Called once, by main.ts. */
+export { start } from './start';
+
+/** Who is signed in. `signIn`, `signOut` below. */
+export { session, signIn, signOut } from './session';
+
+/** State of the exchange, and "try now" (a button, `online`, pull-down): resolves when that exchange ended. */
+export { syncState, syncNow } from './exchange';
+
+/** Storage: last trouble (stays until a save works), `persist()` asks the browser to keep it, `quota()` in bytes. */
+export { storageTrouble, persist, quota } from './storage';
+
+/**
+ * Views, live:
+ * - `customers`: light rows of all known customers by name; `searchCustomers(query, {near, limit})` is synchronous
+ *   and fast enough for each keystroke (nearest first with `near`, else by name; best match first with a query).
+ * - `customer(id)`, `visit(id)`: undefined while unknown.
+ * - `visitsOfDay(day)`: own visits of a day, in time order (check-in, else planned time), cancelled ones included.
+ * - `myVisits({limit, from, status})`: own visits, newest first. `visitsOfCustomer(id)`: newest first.
+ * - `openVisit`: the visit running now, or null; one whose check-out waits for Undo does not count as running.
+ * - `today`: the device's day (by server time where known) and it moves at midnight. `ready`: first read is done.
+ */
+export {
+  ready,
+  today,
+  customers,
+  customer,
+  searchCustomers,
+  visitsOfDay,
+  visit,
+  myVisits,
+  visitsOfCustomer,
+  openVisit,
+  kinds,
+  outcomes,
+  settings,
+  people,
+  teams,
+  parked,
+  conflicts,
+  outbox,
+} from './views';
+
+/**
+ * Actions, each one strict transaction:
+ * - `checkIn` -> id of the visit. Saved before the fix resolves; the fix then improves by itself (3 min or ±25 m).
+ * - `checkOut` keeps moment and place as a durable draft; it is recorded after 6 s, on pagehide or by
+ *   `commitCheckOut`; `undoCheckOut` takes it back until then (false: too late).
+ * - `setOutcome`, `setMinutes`, `setNextStep`: the whole new value; a value equal to the present one writes nothing.
+ * - `planVisit`, `movePlan`, `cancelVisit`, `logPastVisit`, `createCustomer` -> id, `editCustomer`.
+ */
+export {
+  checkIn,
+  checkOut,
+  undoCheckOut,
+  commitCheckOut,
+  setOutcome,
+  setMinutes,
+  setNextStep,
+  setMode,
+  planVisit,
+  movePlan,
+  cancelVisit,
+  logPastVisit,
+  createCustomer,
+  editCustomer,
+} from './actions';
+
+/**
+ * Drafts: text that is being typed, durable 300 ms after a key and at once when the page hides.
+ * `draft(key)` -> `{load(): Promise<string | null>, save(text): void, flush(): Promise<void>, clear(): Promise<void>,
+ * savedAt: Readable<number | null>}`; keys as `minutes:<visit id>`. Clear it when the action that took the text resolved.
+ */
+export { draft, type Draft } from './drafts';
+
+/**
+ * Position, only to be called from a tap. `takeFix({timeoutMs})` -> `Fix` (never rejects). `lastFix`: last position
+ * of this page life or null; `fixAgeMs(fix)`; `moment()`: this moment, for `checkIn({at})`; `distanceM(a, b)`.
+ */
+export { takeFix, lastFix, fixAgeMs, distanceM } from './place';
+export { moment, serverNow } from './clock';
+
+/** The server's reading side. `getBoard` uses ETag and keeps the last board seen for offline, with its age. */
+export { getBoard, getVisits, getServerVisit, getHistory } from './reading';
+
+/** New version: `$update.available`, then `applyUpdate()` (reloads once; never by itself). Install question. */
+export { update, applyUpdate, install, askInstall } from './app';
+
+/** The whole outbox as one JSON file, out and in, by hand. */
+export { exportRescue, importRescue } from './rescue';

@@ -1,0 +1,57 @@
+/// <reference types="vitest/config" />
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { readFileSync } from 'node:fs';
+import { defineConfig } from 'vite';
+import { VitePWA } from 'vite-plugin-pwa';
+
+const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+export default defineConfig({
+  define: { __APP_VERSION__: JSON.stringify(version) },
+  plugins: [
+    svelte(),
+    VitePWA({
+      strategies: 'injectManifest',
+      srcDir: 'src',
+      filename: 'sw.ts',
+      // A new version waits until the person says yes: an open form is never reloaded under a hand.
+      registerType: 'prompt',
+      injectRegister: false,
+      includeAssets: ['icon.svg', 'apple-touch-icon.png'],
+      injectManifest: { globPatterns: ['**/*.{js,css,html,svg,webmanifest}', '*.png'] },
+      manifest: {
+        id: '/',
+        name: 'Rounds',
+        short_name: 'Rounds',
+        description: 'Customer visits, logged where and when they happen, with or without signal.',
+        start_url: '/',
+        scope: '/',
+        display: 'standalone',
+        background_color: '#F1F4F1',
+        theme_color: '#0A5A47',
+        icons: [
+          { src: 'icon.svg', sizes: 'any', type: 'image/svg+xml' },
+          { src: 'icon-192.png', sizes: '192x192', type: 'image/png' },
+          { src: 'icon-512.png', sizes: '512x512', type: 'image/png' },
+          { src: 'icon-maskable-512.png', sizes: '512x512', type: 'image/png', purpose: 'maskable' },
+        ],
+      },
+    }),
+  ],
+  build: {
+    target: 'es2022',
+    // The page's policy allows no inline script; the polyfill for module preload would be one more request.
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+  },
+  server: {
+    proxy: {
+      '/api': { target: process.env['ROUNDS_SERVER'] ?? 'http://127.0.0.1:8000', changeOrigin: true },
+    },
+  },
+  // Browser exports of Svelte under vitest, where `node` would otherwise pick the server build.
+  resolve: process.env['VITEST'] ? { conditions: ['browser'] } : {},
+  test: { include: ['src/**/*.test.ts', '../tests/pwa/**/*.test.ts'], environment: 'node' },
+});
