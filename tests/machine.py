@@ -35,7 +35,9 @@ def postgres_programs() -> Path | None:
     on_path = shutil.which("initdb")
     candidates = [
         os.environ.get("PG_BINDIR"),
-        *sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[-2]), reverse=True),
+        *sorted(
+            glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[-2]), reverse=True
+        ),
         os.path.dirname(os.path.realpath(on_path)) if on_path else None,
     ]
     for candidate in candidates:
@@ -49,7 +51,10 @@ def _apt(*packages: str) -> bool:
         return False
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
-    if subprocess.run(install, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
+    if (
+        subprocess.run(install, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+        == 0
+    ):
         return True
     subprocess.run(["apt-get", "update", "-qq"], env=quiet, stdout=subprocess.DEVNULL)
     return subprocess.run(install, env=quiet, stdout=subprocess.DEVNULL).returncode == 0
@@ -67,7 +72,10 @@ def main() -> int:
         print("PostgreSQL's programs were not found; installing them for the tests ...", flush=True)
         _apt("postgresql")
         if postgres_programs() is None:
-            print("Please install PostgreSQL's server programs, or name their folder in PG_BINDIR.", file=sys.stderr)
+            print(
+                "Please install PostgreSQL's server programs, or name their folder in PG_BINDIR.",
+                file=sys.stderr,
+            )
             return 1
     return 0
 

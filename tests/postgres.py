@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster in a temporary folder, reached through a socket there; nothing else of the machine is touched."""
+"""A private PostgreSQL cluster in a temporary folder, reached through a socket there."""
 
 import contextlib
 import os
@@ -29,7 +29,9 @@ class Cluster:
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
 
     def _say(self, sentence: str) -> None:
-        with psycopg.connect(f"host={self.folder} user=postgres dbname=postgres", autocommit=True) as connection:
+        with psycopg.connect(
+            f"host={self.folder} user=postgres dbname=postgres", autocommit=True
+        ) as connection:
             connection.execute(sentence)  # type: ignore[arg-type]
 
     @contextlib.contextmanager
@@ -90,7 +92,8 @@ def cluster(**settings: str) -> Iterator[Cluster]:
     started = False
     try:
         subprocess.run(
-            [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"], **run
+            [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            **run,
         )
         given = " ".join(f"-c {name}='{value}'" for name, value in options.items())
         try:
