@@ -78,7 +78,7 @@ browser: setup
 
 pwa/node_modules/.rounds: pwa/package-lock.json pwa/package.json | .venv/.lock
 	@echo "Fetching what the phone's pages are built from ..."
-	@$(NPM) ci --no-audit --no-fund --silent
+	@$(NPM) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 pwa/dist/index.html: pwa/node_modules/.rounds $(PWA_SOURCES)
