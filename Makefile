@@ -35,7 +35,7 @@ test: lint types build browser
 lint: setup pwa/node_modules/.rounds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(NPM) run --silent lint
 
 types: setup pwa/node_modules/.rounds

@@ -134,6 +134,16 @@ def live_server(sqlite_url: str, tmp_path: Path) -> Iterator[Any]:
         server.stop()
 
 
+@pytest.fixture
+def proxied_server(live_server: Any) -> Iterator[Any]:
+    """A `tests.proxy.Proxy` in front of `live_server`: what a phone connects to when the network is to fail."""
+    from tests.proxy import Proxy
+
+    proxy = Proxy(live_server.port)
+    yield proxy
+    proxy.close()
+
+
 @pytest.fixture(scope="session")
 def _playwright() -> Iterator[Any]:
     if chromium() is None:
