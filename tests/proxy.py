@@ -15,7 +15,8 @@ class Proxy:
     """Listens on a port of its own that stays open whatever happens to the server behind it.
 
     Modes: `pass`; `refuse` (a reset for every connection); `silence` (taken, never answered); `lose_answers`
-    (the server gets the request and does its work, the answer is replaced by a reset). `answers_lost` counts the answers lost so far.
+    (the server gets the request and does its work, the answer is replaced by a reset). `answers_lost` counts those lost
+    so far.
     """
 
     def __init__(self, upstream_port: int) -> None:
