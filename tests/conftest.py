@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.machine import chromium, postgres_programs
 from tests.postgres import Cluster, cluster
 
 REPOSITORY = Path(__file__).parent.parent
 SECRET = b"only-for-tests-" * 3
+
+# No test is judged by a stopwatch: two shared cores say nothing about the code.
+settings.register_profile(
+    "rounds", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("rounds")
 
 
 def _missing(what: str, required_by: str) -> None:
