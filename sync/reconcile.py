@@ -130,7 +130,7 @@ def apply_outcome(
     """
     stamp = [version, author.chain, author.role]
     if current is None:
-        if mutation.verb != "create" or outcome.status != "applied":
+        if mutation.verb != "create" or outcome.status not in ("applied", "merged"):
             raise ValueError(f"{mutation.verb} that was {outcome.status} makes no entity")
         values = {**outcome.changes, **outcome.added}
         return Entity(values, outcome.extra or {}, {"*": stamp}, False, author.person, version)
