@@ -110,7 +110,6 @@ def config(database_url: str, tmp_path: Path) -> Any:
 def app(config: Any) -> Iterator[Any]:
     """The Flask app on this test's database."""
     from server.app import create_app
-
     from server.db import db
 
     app = create_app(config)

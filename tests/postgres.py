@@ -28,6 +28,10 @@ class Cluster:
         """The address of a database as SQLAlchemy takes it."""
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
 
+    def dsn(self, database: str) -> str:
+        """The same for psycopg itself."""
+        return f"postgresql://postgres@/{database}?host={self.folder}"
+
     def _say(self, sentence: str) -> None:
         with psycopg.connect(
             f"host={self.folder} user=postgres dbname=postgres", autocommit=True
@@ -48,6 +52,11 @@ class Cluster:
         """Makes an empty database that stays for the cluster's life (a template for others) and returns its URL."""
         self._say(f"create database {name} template template0")
         return self.url(name)
+
+    def copy(self, name: str, to: str) -> str:
+        """Copies a database that nobody is connected to, and returns the URL of the copy."""
+        self._say(f"create database {to} template {name}")
+        return self.url(to)
 
 
 def _unprivileged() -> dict[str, Any]:

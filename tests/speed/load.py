@@ -66,8 +66,8 @@ def post(
     def connection(index: int) -> Callable[[], None]:
         def run() -> None:
             link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            fixed = {"Content-Type": "application/json", **headers[index]}
-            for body in bodies[index]:
+            for body, own in zip(bodies[index], headers[index], strict=True):
+                fixed = {"Content-Type": "application/json", **own}
                 begun = time.perf_counter()
                 link.request("POST", path, body, fixed)
                 answer = link.getresponse()
