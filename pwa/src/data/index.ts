@@ -69,6 +69,7 @@ export {
   setMinutes,
   setNextStep,
   setMode,
+  setKind,
   planVisit,
   movePlan,
   cancelVisit,
@@ -98,4 +99,4 @@ export { getBoard, getVisits, getServerVisit, getHistory } from './reading';
 export { update, applyUpdate, install, askInstall } from './app';
 
 /** The whole outbox as one JSON file, out and in, by hand. */
-export { exportRescue, importRescue } from './rescue';
+export { exportRescue, importRescue, RescueError } from './rescue';

@@ -1,0 +1,91 @@
+import { writable, type Readable } from 'svelte/store';
+import type { Instant, Moment } from './types';
+import { uuid } from './uuid';
+
+/** Id of this page life: `mono_ms` values compare within it only. */
+export const life = uuid();
+
+const KEY = 'rounds.offset';
+const measured = writable<number | null>(readKept());
+
+/** Server minus device in ms, as last measured; null if never. */
+export const offset: Readable<number | null> = { subscribe: measured.subscribe };
+let current: number | null = readKept();
+
+/** This moment, as this device claims it (PROTOCOL, "Moments"). Take it first thing in a tap's handler. */
+export function moment(): Moment {
+  return claim(Date.now());
+}
+
+/** A moment somebody typed (`wallMs` since 1970): its wall is theirs, the monotonic reading is the one of writing. */
+export function claim(wallMs: number): Moment {
+  return {
+    wall: instant(wallMs),
+    mono_ms: Math.round(performance.now()),
+    life,
+    offset_ms: current,
+    zone: zone(),
+  };
+}
+
+export function instant(ms: number): Instant {
+  return new Date(ms).toISOString();
+}
+
+export function zone(): string {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+}
+
+/** Now in the server's time, ms since 1970, as well as this phone knows it. */
+export function serverNow(): number {
+  return Date.now() + (current ?? 0);
+}
+
+/** Best time of a moment from the phone's own knowledge: wall + offset (the one now known, if it carries none). */
+export function bestTime(at: Moment): number {
+  return Date.parse(at.wall) + (at.offset_ms ?? current ?? 0);
+}
+
+/**
+ * Learns the offset from one exchange: the server says `receivedAt`, asked between `sentMs` and `sentMs + tookMs`
+ * of the device. A slow round trip says little and only counts while nothing better is known.
+ */
+export function learnOffset(receivedAt: Instant, sentMs: number, tookMs: number): void {
+  const server = Date.parse(receivedAt);
+  if (!Number.isFinite(server) || (tookMs > 10_000 && current !== null)) return;
+  const value = Math.round(server - (sentMs + tookMs / 2));
+  current = value;
+  measured.set(value);
+  try {
+    localStorage.setItem(KEY, String(value));
+  } catch {
+    // Without storage the offset is learnt again by the next exchange.
+  }
+}
+
+function readKept(): number | null {
+  try {
+    const kept = localStorage.getItem(KEY);
+    const value = kept === null ? NaN : Number(kept);
+    return Number.isFinite(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+const dayFormats = new Map<string, Intl.DateTimeFormat>();
+
+/** Calendar day `YYYY-MM-DD` of an instant (ms) in an IANA zone; an unknown zone counts as the device's. */
+export function dayIn(ms: number, timeZone: string): string {
+  let format = dayFormats.get(timeZone);
+  if (format === undefined) {
+    const parts = { year: 'numeric', month: '2-digit', day: '2-digit' } as const;
+    try {
+      format = new Intl.DateTimeFormat('en-CA', { ...parts, timeZone });
+    } catch {
+      format = new Intl.DateTimeFormat('en-CA', parts);
+    }
+    dayFormats.set(timeZone, format);
+  }
+  return format.format(ms);
+}

@@ -1,0 +1,170 @@
+import { writable, type Readable } from 'svelte/store';
+import { Model, type PendingCheckOut } from './model';
+import { Outbox, type Draftless, type Stored, type WithDrafts } from './outbox';
+import { Replica } from './replica';
+import { saving } from './storage';
+import { SaveError, type Id, type Me } from './types';
+
+/**
+ * What lies open for the person who is signed in: their outbox, their replica, both as a model in memory, and the
+ * channel by which tabs tell each other what changed.
+ */
+export interface Desk {
+  me: Me;
+  outbox: Outbox;
+  replica: Replica;
+  model: Model;
+  channel: BroadcastChannel | null;
+}
+
+type News = { type: 'outbox' } | { type: 'rows'; keys: string[] } | { type: 'kick' } | { type: 'left' };
+
+let desk: Desk | null = null;
+
+/** The open desk, or null when nobody is signed in. */
+export function openDesk(): Desk | null {
+  return desk;
+}
+export function needDesk(): Desk {
+  if (!desk) throw new SaveError('NOT_SIGNED_IN', 'Nobody is signed in on this phone.');
+  return desk;
+}
+
+const counters = {
+  customer: writable(0),
+  visit: writable(0),
+  organisation: writable(0),
+  outbox: writable(0),
+};
+type Topic = keyof typeof counters;
+
+/** Ticks whenever something of that topic changed. */
+export function ticks(topic: Topic): Readable<number> {
+  return { subscribe: counters[topic].subscribe };
+}
+function tick(...topics: Topic[]): void {
+  for (const topic of topics) counters[topic].update((n) => n + 1);
+}
+
+const readyStore = writable(false);
+/** The first read of this person's storage is done; before it, empty lists mean nothing. */
+export const ready: Readable<boolean> = { subscribe: readyStore.subscribe };
+
+/** Called by others: somebody else's tab left, or wants an exchange. */
+export const listeners = { kick: () => {}, left: () => {} };
+
+const SMALL_KINDS = ['visit', 'visit_kind', 'outcome', 'setting', 'person', 'team', 'parked', 'conflict'];
+/** What is read in the second step is everything else; today that is the customers. */
+const LARGE_KINDS = ['customer'];
+
+/** Opens the databases of a person and reads them into memory; screens can paint after it resolved. */
+export async function sitDown(me: Me): Promise<Desk> {
+  leave();
+  const outbox = new Outbox(me.person.id);
+  const replica = await Replica.open(me.person.id);
+  const model = new Model(me.person.id);
+  const channel =
+    typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel(`rounds-${me.person.id}`);
+  const mine: Desk = { me, outbox, replica, model, channel };
+  desk = mine;
+  if (channel) channel.onmessage = (event) => void hear(mine, event.data as News);
+
+  const [mutations, drafts, customers, ...rows] = await Promise.all([
+    outbox.all(),
+    outbox.allDrafts('checkout:'),
+    Promise.all(LARGE_KINDS.map((kind) => replica.byKind(kind))),
+    ...SMALL_KINDS.map((kind) => replica.byKind(kind)),
+  ]);
+  if (desk !== mine) return mine;
+  for (const list of [...rows, ...customers]) model.loadRows(list);
+  model.loadMutations(mutations);
+  for (const d of drafts) model.setPending(d.key.slice('checkout:'.length), d.value as PendingCheckOut);
+  readyStore.set(true);
+  tick('customer', 'visit', 'organisation', 'outbox');
+  return mine;
+}
+
+/** Closes the desk; what is stored stays stored. */
+export function leave(): void {
+  const old = desk;
+  desk = null;
+  readyStore.set(false);
+  old?.channel?.close();
+  old?.outbox.close();
+  old?.replica.close();
+  tick('customer', 'visit', 'organisation', 'outbox');
+}
+
+// ---- telling ---------------------------------------------------------------------------------------------------
+
+/** Views of these keys may have changed. */
+export function announce(keys: Iterable<string>): void {
+  const topics = new Set<Topic>();
+  for (const key of keys) {
+    const kind = key.slice(0, key.indexOf(' '));
+    if (kind === 'customer') topics.add('customer').add('visit');
+    else if (kind === 'visit') topics.add('visit');
+    else if (kind === 'parked' || kind === 'conflict') topics.add('customer').add('visit').add('outbox');
+    else topics.add('organisation');
+  }
+  tick(...topics);
+}
+
+/** Mutations were written or answered here: memory, screens and the other tabs learn of it. */
+export function mutationsChanged(at: Desk, changed: Stored[]): void {
+  if (changed.length === 0) return;
+  announce(at.model.putMutations(changed));
+  tick('outbox');
+  tell(at, { type: 'outbox' });
+}
+
+/** Numbers, clients or settled marks changed in bulk: the outbox is read anew. */
+export async function outboxChanged(at: Desk, quiet = false): Promise<void> {
+  announce(at.model.loadMutations(await at.outbox.all()));
+  tick('outbox');
+  if (!quiet) tell(at, { type: 'outbox' });
+}
+
+export async function rowsChanged(at: Desk, keys: string[], quiet = false): Promise<void> {
+  if (keys.length === 0) return;
+  announce(at.model.putRows(await at.replica.some(keys)));
+  if (!quiet) tell(at, { type: 'rows', keys });
+}
+
+export function visitChanged(at: Desk, visit: Id): void {
+  announce([`visit ${visit}`]);
+  tell(at, { type: 'outbox' });
+}
+
+export function tell(at: Desk, news: News): void {
+  try {
+    at.channel?.postMessage(news);
+  } catch {
+    // A closed channel: this desk was left in the meantime.
+  }
+}
+
+async function hear(at: Desk, news: News): Promise<void> {
+  if (desk !== at) return;
+  if (news.type === 'rows') await rowsChanged(at, news.keys, true);
+  else if (news.type === 'outbox') {
+    const pending = await at.outbox.allDrafts('checkout:');
+    for (const id of at.model.ids('visit')) if (at.model.pendingOf(id)) at.model.setPending(id, null);
+    for (const d of pending) at.model.setPending(d.key.slice('checkout:'.length), d.value as PendingCheckOut);
+    await outboxChanged(at, true);
+    tick('visit');
+  } else if (news.type === 'kick') listeners.kick();
+  else listeners.left();
+}
+
+/**
+ * One action: its mutations (and the drafts that end with it) in one strict transaction. Resolves when that is
+ * complete, with memory and screens already renewed; the exchange is woken.
+ */
+export async function save(wanted: Draftless[], drafts: WithDrafts = {}): Promise<Stored[]> {
+  const at = needDesk();
+  const stored = await saving(() => at.outbox.write(wanted, drafts));
+  mutationsChanged(at, stored);
+  if (stored.length > 0) listeners.kick();
+  return stored;
+}

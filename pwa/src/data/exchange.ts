@@ -1,0 +1,325 @@
+import { get, writable, derived, type Readable } from 'svelte/store';
+import { persisted } from './storage';
+import * as clock from './clock';
+import { listeners, openDesk, outboxChanged, mutationsChanged, rowsChanged, ticks, type Desk } from './desk';
+import { references } from './model';
+import { MAX_BATCH, type Outbox } from './outbox';
+import { httpTransport } from './http';
+import type { SyncState } from './types';
+import type { Reply, SyncRequest, Transport } from './wire';
+
+const PULL_LIMIT = 1000;
+const FIRST_MS = 1_000;
+const LONGEST_MS = 300_000;
+/** While the page is in sight: so that boards know the phone is there and others' changes come in. */
+const IDLE_MS = 90_000;
+const MOST_FORKS = 3;
+/** A tab that holds the lock longer than this is taken for hung; going on without the lock is safe. */
+const LOCK_PATIENCE_MS = 120_000;
+
+/** How one exchange ended. `retryMs`: wait at least so long. */
+export interface Ended {
+  how: 'done' | 'offline' | 'sign-in' | 'too-old' | 'busy' | 'stopped';
+  retryMs?: number;
+}
+
+/**
+ * One whole exchange: pushes what is unsent in batches and pulls until it rests.
+ *
+ * Everything it learns is stored before the next request, so that it may be cut off at any point and begin again;
+ * two of them at once (two tabs, no lock) disturb each other no more than that.
+ */
+export async function exchange(
+  desk: Desk,
+  send: Transport,
+  say: (part: Partial<Contact>) => void,
+): Promise<Ended> {
+  const { outbox, replica } = desk;
+  let limit = MAX_BATCH;
+  let forks = 0;
+  let pulling = true;
+  let again = 0;
+  for (;;) {
+    const { client, mutations } = await outbox.batch(limit);
+    const { token } = await replica.state();
+    const device = await outbox.countUnsent();
+    const request: SyncRequest = {
+      protocol: 1,
+      client: client.id,
+      predecessor: client.predecessor,
+      sent: clock.moment(),
+      device: { ...device, app: appVersion(), persisted: get(persisted), push: pushPermission() },
+      mutations,
+      pull: pulling ? { token, limit: PULL_LIMIT } : null,
+    };
+    const startedMs = Date.now();
+    const started = performance.now();
+    let reply: Reply;
+    try {
+      reply = await send(request);
+    } catch {
+      return { how: 'offline' };
+    }
+    const { status, body } = reply;
+    if (body.received_at) clock.learnOffset(body.received_at, startedMs, performance.now() - started);
+    if (status < 500) say({ lastContactAt: Date.now(), offline: false, signInNeeded: status === 401 });
+
+    if (body.receipts?.length) {
+      const acked = await outbox.accept(client.id, body.receipts);
+      if (acked.length > 0) {
+        say({ lastSentAt: Date.now() });
+        mutationsChanged(desk, acked);
+      }
+    }
+
+    if (status === 200) {
+      if (mutations.length === 0) await outbox.accept(client.id, []);
+      const lastSeq = body.last_seq ?? null;
+      // Less than it had confirmed before we asked: it was restored from a backup and needs the rest again.
+      const lost = lastSeq !== null && lastSeq < client.acked && mutations.length === 0;
+      if (lost) {
+        if (!(await outbox.resendFrom(lastSeq + 1))) await outbox.fork(client.id);
+        await outboxChanged(desk);
+        if (++again > MOST_FORKS) return { how: 'stopped' };
+      }
+      let more = false;
+      if (body.pull) {
+        const page = body.pull;
+        const changed = await replica.apply(page, token, client.id, await neededBy(outbox));
+        if (changed) {
+          await rowsChanged(desk, changed);
+          if (!page.more) {
+            say({ complete: true });
+            if (!lost) mutationsChanged(desk, await outbox.settle(client.id, page.acked_seq));
+          }
+        }
+        more = page.more || changed === null;
+      }
+      if (more || lost || (await outbox.unsent()).length > 0) continue;
+      return { how: 'done' };
+    }
+
+    if (status === 409 && (body.code === 'CLIENT_FORKED' || body.code === 'SEQ_GAP')) {
+      if (++forks > MOST_FORKS) return { how: 'stopped' };
+      const supplied =
+        body.code === 'SEQ_GAP' &&
+        typeof body.expected === 'number' &&
+        (await outbox.resendFrom(body.expected));
+      if (!supplied) await outbox.fork(client.id);
+      await outboxChanged(desk);
+      continue;
+    }
+    if (status === 413 && mutations.length > 0) {
+      if (mutations.length > 1) limit = Math.ceil(mutations.length / 2);
+      else {
+        await outbox.voidSeq(client.id, mutations[0]!.seq);
+        await outboxChanged(desk);
+      }
+      continue;
+    }
+    if (status === 401) return { how: 'sign-in' };
+    if (status === 426) {
+      say({ tooOld: true });
+      // Too old to read, but what was written here is still taken.
+      if (!pulling || mutations.length === 0) return { how: 'too-old' };
+      pulling = false;
+      continue;
+    }
+    return { how: 'busy', retryMs: reply.retryAfterMs ?? undefined };
+  }
+}
+
+/** Rows that the changes on this phone touch or refer to. Read from the outbox: another tab may have added some. */
+async function neededBy(outbox: Outbox): Promise<Set<string>> {
+  const needed = new Set<string>();
+  for (const row of await outbox.unsent()) references(row.body, needed);
+  return needed;
+}
+
+// ---- the loop --------------------------------------------------------------------------------------------------
+
+interface Contact {
+  sending: boolean;
+  lastContactAt: number | null;
+  lastSentAt: number | null;
+  offline: boolean;
+  signInNeeded: boolean;
+  tooOld: boolean;
+  complete: boolean;
+}
+const nothing: Contact = {
+  sending: false,
+  lastContactAt: null,
+  lastSentAt: null,
+  offline: false,
+  signInNeeded: false,
+  tooOld: false,
+  complete: false,
+};
+const contact = writable<Contact>({ ...nothing });
+
+/** State of the exchange: the header's chip, the strip, "My visits". */
+export const syncState: Readable<SyncState> = derived(
+  [contact, ticks('outbox'), ticks('visit'), persisted, clock.offset],
+  ([c, , , storagePersisted, serverOffsetMs]) => {
+    const counts = openDesk()?.model.counts() ?? {
+      unsent: 0,
+      unsentRecords: 0,
+      oldestUnsentAt: null,
+      needsYou: 0,
+    };
+    return { ...c, ...counts, storagePersisted, serverOffsetMs };
+  },
+);
+
+/** Told when the server asks for sign-in; and when it answered somebody who is signed in. */
+export const authority = { refused: () => {}, answered: () => {} };
+
+let transport: Transport = httpTransport;
+let running: Promise<void> | null = null;
+let wanted = false;
+let timer: ReturnType<typeof setTimeout> | undefined;
+let failures = 0;
+let notBefore = 0;
+
+/** For tests: another way to the server. */
+export function useTransport(t: Transport): void {
+  transport = t;
+}
+
+/** Begins anew for whoever sits at the desk now. */
+export async function resetContact(): Promise<void> {
+  failures = 0;
+  notBefore = 0;
+  clearTimeout(timer);
+  const desk = openDesk();
+  const complete = desk ? (await desk.replica.state()).complete : false;
+  const kept = desk ? await desk.outbox.contact() : null;
+  contact.set({ ...nothing, complete, lastContactAt: kept?.at ?? null, lastSentAt: kept?.sentAt ?? null });
+}
+
+/** One exchange now; resolves when it ended, however it ended. Calls during one lead to one more after it. */
+export function syncNow(): Promise<void> {
+  clearTimeout(timer);
+  if (running) {
+    wanted = true;
+    return running;
+  }
+  running = rounds().finally(() => {
+    running = null;
+    schedule();
+  });
+  return running;
+}
+
+async function rounds(): Promise<void> {
+  do {
+    wanted = false;
+    await once();
+  } while (wanted && failures === 0 && openDesk());
+}
+
+async function once(): Promise<void> {
+  const desk = openDesk();
+  if (!desk) return;
+  const say = (part: Partial<Contact>) => contact.update((c) => ({ ...c, ...part }));
+  say({ sending: true });
+  let ended: Ended;
+  try {
+    ended = await alone(desk, () => exchange(desk, transport, say));
+  } catch (error) {
+    // A database that fails under the exchange; the next one tries again. Nothing unsent was touched.
+    console.error('exchange', error);
+    ended = { how: 'stopped' };
+  }
+  if (openDesk() !== desk) return;
+  say({ sending: false, ...(ended.how === 'offline' || ended.how === 'busy' ? { offline: true } : {}) });
+  failures = ended.how === 'done' || ended.how === 'sign-in' || ended.how === 'too-old' ? 0 : failures + 1;
+  notBefore = Date.now() + (ended.retryMs ?? 0);
+  if (ended.how === 'sign-in') authority.refused();
+  if (ended.how === 'done') {
+    const { lastContactAt, lastSentAt } = get(contact);
+    await desk.outbox.keepContact({ at: lastContactAt, sentAt: lastSentAt }).catch(() => {});
+    authority.answered();
+  }
+  if (ended.how === 'offline') void askBackgroundSync();
+}
+
+/** One tab at a time where the browser has locks. Only politeness: numbers and tokens keep it correct without. */
+async function alone<T>(desk: Desk, work: () => Promise<T>): Promise<T> {
+  if (typeof navigator === 'undefined' || !navigator.locks) return work();
+  const patience = new AbortController();
+  const timeout = setTimeout(() => patience.abort(), LOCK_PATIENCE_MS);
+  try {
+    return await navigator.locks.request(
+      `rounds-exchange-${desk.me.person.id}`,
+      { signal: patience.signal },
+      () => {
+        clearTimeout(timeout);
+        return work();
+      },
+    );
+  } catch (error) {
+    if ((error as { name?: string }).name !== 'AbortError') throw error;
+    return work();
+  } finally {
+    clearTimeout(timeout);
+  }
+}
+
+/** Full jitter between 1 s and 5 min after failures; a calm beat while all is well and the page is in sight. */
+export function pause(failed: number, random = Math.random()): number {
+  if (failed === 0) return IDLE_MS * (0.75 + random / 2);
+  const cap = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(failed, 12));
+  return FIRST_MS + random * (cap - FIRST_MS);
+}
+
+function schedule(): void {
+  clearTimeout(timer);
+  if (!openDesk() || get(contact).signInNeeded) return;
+  const wait = Math.max(pause(failures), notBefore - Date.now());
+  timer = setTimeout(() => {
+    if (failures === 0 && hidden()) schedule();
+    else void syncNow();
+  }, wait);
+}
+
+function hidden(): boolean {
+  return typeof document !== 'undefined' && document.visibilityState === 'hidden';
+}
+
+/** A save, another tab, the browser's `online`, the foreground: try now. */
+function kick(): void {
+  if (Date.now() < notBefore) return;
+  void syncNow();
+}
+
+/** Binds the loop to the page; once. */
+export function watchPage(): void {
+  listeners.kick = kick;
+  addEventListener('online', kick);
+  document.addEventListener('visibilitychange', () => {
+    if (!hidden()) kick();
+  });
+  navigator.serviceWorker?.addEventListener('message', (event) => {
+    if ((event.data as { type?: string } | null)?.type === 'EXCHANGE') kick();
+  });
+}
+
+async function askBackgroundSync(): Promise<void> {
+  if (typeof navigator === 'undefined') return;
+  try {
+    const registration = await navigator.serviceWorker?.getRegistration();
+    const sync = (registration as unknown as { sync?: { register(tag: string): Promise<void> } })?.sync;
+    await sync?.register('rounds-exchange');
+  } catch {
+    // Not allowed or not there: the loop has its own timer.
+  }
+}
+
+function appVersion(): string {
+  return typeof __APP_VERSION__ === 'string' ? __APP_VERSION__ : 'test';
+}
+function pushPermission(): string {
+  return typeof Notification === 'undefined' ? 'unsupported' : Notification.permission;
+}

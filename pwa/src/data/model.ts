@@ -1,0 +1,762 @@
+import { bestTime, dayIn, zone } from './clock';
+import type { Stored } from './outbox';
+import { distanceM } from './distance';
+import { keyOf, type Row } from './replica';
+import type {
+  Conclusion,
+  Conflict,
+  Customer,
+  CustomerRow,
+  Fix,
+  Grade,
+  Id,
+  Lifecycle,
+  Mode,
+  Moment,
+  Mutation,
+  Op,
+  Outcome,
+  OutboxEntry,
+  Parked,
+  PersonName,
+  Position,
+  Receipt,
+  Role,
+  Team,
+  Visit,
+  VisitKind,
+  VisitStatus,
+} from './types';
+
+type Data = Record<string, unknown>;
+/** A check-out that may still be undone, as kept in the drafts. */
+export interface PendingCheckOut {
+  at: Moment;
+  undoUntil: number;
+  lateReason?: string;
+  fix?: Fix;
+}
+
+const SENT: Receipt = Object.freeze({ state: 'sent', sentAt: null, unsent: 0 });
+const DEFAULT_RADIUS_M = 200;
+
+/**
+ * Replica plus unacknowledged mutations, in memory: what every screen reads.
+ *
+ * Holds the raw rows and the mutations of the outbox and answers with finished records, each computed once and
+ * kept until something that concerns it changes. No I/O in here.
+ */
+export class Model {
+  private rows = new Map<string, Map<Id, Row>>();
+  private mutations = new Map<string, Stored[]>();
+  private pending = new Map<Id, PendingCheckOut>();
+  private locating = new Set<Id>();
+
+  private customerCache = new Map<Id, Customer>();
+  private customerList: CustomerRow[] | null = null;
+  private haystacks = new Map<Id, Haystack>();
+  private visitCache = new Map<Id, Visit>();
+  private byDay: Map<string, Set<Id>> | null = null;
+  private dayOf = new Map<Id, string>();
+  private open: { parked: Set<string>; conflict: Set<string>; decided: Set<Id> } | null = null;
+
+  constructor(readonly me: Id) {}
+
+  // ---- putting in ----------------------------------------------------------------------------------------------
+
+  /** Puts in many rows at once, as at start. */
+  loadRows(rows: Row[]): void {
+    for (const row of rows) this.kind(row.kind).set(row.id, row);
+    this.forgetAll();
+  }
+
+  clearRows(): void {
+    this.rows.clear();
+    this.forgetAll();
+  }
+
+  /** The outbox as it is now. Returns the keys whose view may have changed. */
+  loadMutations(all: Stored[]): Set<string> {
+    const keys = new Set(this.mutations.keys());
+    this.mutations.clear();
+    for (const m of all) {
+      const key = keyOf(m.body.kind, m.body.entity);
+      keys.add(key);
+      const list = this.mutations.get(key);
+      if (list) list.push(m);
+      else this.mutations.set(key, [m]);
+    }
+    this.touch(keys);
+    return keys;
+  }
+
+  /** Adds or replaces single mutations (by id). */
+  putMutations(changed: Stored[]): Set<string> {
+    const keys = new Set<string>();
+    for (const m of changed) {
+      const key = keyOf(m.body.kind, m.body.entity);
+      keys.add(key);
+      const list = (this.mutations.get(key) ?? []).filter((x) => x.id !== m.id);
+      this.mutations.set(
+        key,
+        [...list, m].sort((a, b) => a.n - b.n),
+      );
+    }
+    this.touch(keys);
+    return keys;
+  }
+
+  putRows(rows: Map<string, Row | undefined>): Set<string> {
+    for (const [key, row] of rows) {
+      const [kind, id] = key.split(' ') as [string, string];
+      if (row) this.kind(kind).set(id, row);
+      else this.kind(kind).delete(id);
+    }
+    const keys = new Set(rows.keys());
+    this.touch(keys);
+    return keys;
+  }
+
+  setPending(visit: Id, pending: PendingCheckOut | null): void {
+    if (pending) this.pending.set(visit, pending);
+    else this.pending.delete(visit);
+    this.visitCache.delete(visit);
+  }
+  pendingOf(visit: Id): PendingCheckOut | undefined {
+    return this.pending.get(visit);
+  }
+  setLocating(visit: Id, on: boolean): void {
+    if (on) this.locating.add(visit);
+    else this.locating.delete(visit);
+    this.visitCache.delete(visit);
+  }
+
+  private kind(kind: string): Map<Id, Row> {
+    let map = this.rows.get(kind);
+    if (!map) this.rows.set(kind, (map = new Map()));
+    return map;
+  }
+
+  private forgetAll(): void {
+    this.customerCache.clear();
+    this.customerList = null;
+    this.haystacks.clear();
+    this.visitCache.clear();
+    this.byDay = null;
+    this.dayOf.clear();
+    this.open = null;
+  }
+
+  private touch(keys: Set<string>): void {
+    const customers = new Set<Id>();
+    let receipts = false;
+    for (const key of keys) {
+      const [kind, id] = key.split(' ') as [string, string];
+      if (kind === 'customer') customers.add(id);
+      else if (kind === 'visit') {
+        this.visitCache.delete(id);
+        this.placeInDay(id);
+      } else if (kind === 'parked' || kind === 'conflict') receipts = true;
+    }
+    if (receipts) {
+      this.open = null;
+      this.customerCache.clear();
+      this.customerList = null;
+      this.visitCache.clear();
+    }
+    if (customers.size > 0) this.renewCustomers(customers);
+  }
+
+  // ---- merged values -------------------------------------------------------------------------------------------
+
+  /** Replica row plus unacknowledged mutations, raw, or undefined. `version` is the base for the next mutation. */
+  value(kind: string, id: Id): { data: Data; version: number } | undefined {
+    const row = this.rows.get(kind)?.get(id);
+    const list = this.mutations.get(keyOf(kind, id));
+    if (!list) return row && { data: row.data, version: row.version };
+    const resolved = this.openThings().decided;
+    const over = list.filter((m) => overlays(m, row !== undefined, resolved));
+    if (!row && !over.some((m) => m.body.verb === 'create')) return undefined;
+    return { data: over.length ? overlay(row?.data ?? {}, over) : row!.data, version: row?.version ?? 0 };
+  }
+
+  ids(kind: string): Set<Id> {
+    const ids = new Set(this.rows.get(kind)?.keys() ?? []);
+    for (const [key, list] of this.mutations) {
+      const [k, id] = key.split(' ') as [string, string];
+      if (k === kind && !ids.has(id) && list.some((m) => m.body.verb === 'create') && this.value(kind, id))
+        ids.add(id);
+    }
+    return ids;
+  }
+
+  // ---- receipts ------------------------------------------------------------------------------------------------
+
+  private openThings() {
+    if (this.open) return this.open;
+    const parked = new Set<string>();
+    const decided = new Set<Id>();
+    const conflict = new Set<string>();
+    for (const row of this.rows.get('parked')?.values() ?? []) {
+      const { status, kind, entity, mutation } = row.data as {
+        status?: string;
+        kind?: string;
+        entity?: string;
+        mutation?: { id?: Id };
+      };
+      if (status !== 'resolved') parked.add(keyOf(String(kind), String(entity)));
+      else if (mutation?.id) decided.add(mutation.id);
+    }
+    for (const row of this.rows.get('conflict')?.values() ?? []) {
+      if (row.data['status'] !== 'resolved') {
+        conflict.add(keyOf(String(row.data['kind']), String(row.data['entity'])));
+      }
+    }
+    return (this.open = { parked, conflict, decided });
+  }
+
+  receipt(kind: string, id: Id): Receipt {
+    const key = keyOf(kind, id);
+    const list = this.mutations.get(key);
+    const { parked, conflict, decided } = this.openThings();
+    const waiting = parked.has(key) || conflict.has(key);
+    if (!list) return waiting ? { ...SENT, state: 'needs-you' } : SENT;
+    let unsent = 0;
+    let sentAt: number | null = null;
+    let merged = false;
+    let needs = waiting;
+    for (const m of list) {
+      if (m.voided) needs = true;
+      if (m.state === 'unsent') unsent++;
+      else {
+        sentAt = Math.max(sentAt ?? 0, m.ackedAt ?? 0);
+        if (m.receipt?.status === 'parked' && !decided.has(m.id)) needs = true;
+        merged = m.receipt?.status === 'merged' || (merged && m.receipt?.status === 'noop');
+      }
+    }
+    // What is on this phone alone comes first: it is the one thing the server can not know.
+    const state = unsent > 0 ? 'phone' : needs ? 'needs-you' : merged ? 'merged' : 'sent';
+    return { state, sentAt, unsent };
+  }
+
+  outbox(): OutboxEntry[] {
+    const out: (OutboxEntry & { n: number })[] = [];
+    for (const list of this.mutations.values()) {
+      for (const m of list) {
+        out.push({
+          n: m.n,
+          id: m.id,
+          seq: m.seq,
+          kind: m.body.kind,
+          entity: m.body.entity,
+          verb: m.voided?.verb ?? m.body.verb,
+          savedAt: m.savedAt,
+          sentAt: m.ackedAt,
+          status: m.state === 'unsent' ? 'unsent' : (m.receipt?.status ?? 'applied'),
+          code: m.voided ? 'TOO_LARGE' : (m.receipt?.code ?? null),
+        });
+      }
+    }
+    return out.sort((a, b) => b.n - a.n);
+  }
+
+  counts(): { unsent: number; unsentRecords: number; oldestUnsentAt: number | null; needsYou: number } {
+    let unsent = 0;
+    let unsentRecords = 0;
+    let oldest = Infinity;
+    for (const list of this.mutations.values()) {
+      const here = list.filter((m) => m.state === 'unsent');
+      unsent += here.length;
+      if (here.length > 0) unsentRecords++;
+      for (const m of here) oldest = Math.min(oldest, m.savedAt);
+    }
+    const needsYou =
+      this.parked().filter((p) => p.status === 'open').length +
+      this.conflicts().filter((c) => c.status === 'open').length;
+    return { unsent, unsentRecords, oldestUnsentAt: Number.isFinite(oldest) ? oldest : null, needsYou };
+  }
+
+  parked(): Parked[] {
+    const out: Parked[] = [];
+    const known = new Set<Id>();
+    for (const row of this.rows.get('parked')?.values() ?? []) {
+      const d = row.data;
+      const mutation = (d['mutation'] ?? null) as Mutation | null;
+      if (mutation?.id) known.add(mutation.id);
+      out.push({
+        id: row.id,
+        code: String(d['code'] ?? ''),
+        field: text(d['field']),
+        detail: text(d['detail']),
+        kind: String(d['kind'] ?? mutation?.kind ?? ''),
+        entity: String(d['entity'] ?? mutation?.entity ?? ''),
+        authorId: text(d['author_id']),
+        receivedAt: text(d['received_at']),
+        status: d['status'] === 'resolved' ? 'resolved' : 'open',
+        mutation,
+        fromServer: true,
+      });
+    }
+    for (const list of this.mutations.values()) {
+      for (const m of list) {
+        const tooLarge = m.voided !== undefined;
+        if (!tooLarge && (m.receipt?.status !== 'parked' || known.has(m.id))) continue;
+        out.push({
+          id: m.id,
+          code: tooLarge ? 'TOO_LARGE' : (m.receipt?.code ?? ''),
+          field: null,
+          detail: m.receipt?.detail ?? null,
+          kind: m.body.kind,
+          entity: m.body.entity,
+          authorId: this.me,
+          receivedAt: m.ackedAt === null ? null : new Date(m.ackedAt).toISOString(),
+          status: 'open',
+          mutation: { seq: m.seq, id: m.id, ...(m.voided ?? m.body) },
+          fromServer: false,
+        });
+      }
+    }
+    return out.sort((a, b) => (b.receivedAt ?? '').localeCompare(a.receivedAt ?? ''));
+  }
+
+  conflicts(): Conflict[] {
+    const out: Conflict[] = [];
+    for (const { id, data: d } of this.rows.get('conflict')?.values() ?? []) {
+      out.push({
+        id,
+        kind: String(d['kind'] ?? ''),
+        entity: String(d['entity'] ?? ''),
+        field: String(d['field'] ?? ''),
+        kept: d['kept'],
+        lost: d['lost'],
+        keptBy: String(d['kept_by'] ?? ''),
+        code: String(d['code'] ?? ''),
+        authorId: text(d['author_id']),
+        at: text(d['at']),
+        status: d['status'] === 'resolved' ? 'resolved' : 'open',
+      });
+    }
+    return out.sort((a, b) => (b.at ?? '').localeCompare(a.at ?? ''));
+  }
+
+  // ---- customers -----------------------------------------------------------------------------------------------
+
+  customer(id: Id): Customer | undefined {
+    const kept = this.customerCache.get(id);
+    if (kept) return kept;
+    const v = this.value('customer', id);
+    if (!v) return undefined;
+    const d = v.data;
+    const isNew = v.version === 0;
+    const made: Customer = {
+      id,
+      name: String(d['name'] ?? ''),
+      address: String(d['address'] ?? ''),
+      grade: (text(d['grade']) as Grade | null) ?? null,
+      // What a rep makes is a lead of their own until the server says more.
+      lifecycle: (text(d['lifecycle']) as Lifecycle | null) ?? (isNew ? 'lead' : null),
+      tags: Array.isArray(d['tags']) ? (d['tags'] as string[]) : [],
+      lat: number(d['lat']),
+      lon: number(d['lon']),
+      radiusM: number(d['radius_m']) ?? DEFAULT_RADIUS_M,
+      ownerId: text(d['owner_id']) ?? (isNew ? this.me : null),
+      archived: d['archived'] === true,
+      receipt: this.receipt('customer', id),
+      distanceM: null,
+      teamId: text(d['team_id']),
+      phone: String(d['phone'] ?? ''),
+      contact: String(d['contact'] ?? ''),
+      note: String(d['note'] ?? ''),
+      code: String(d['code'] ?? ''),
+      version: v.version,
+    };
+    this.customerCache.set(id, made);
+    return made;
+  }
+
+  customers(): CustomerRow[] {
+    if (this.customerList) return this.customerList;
+    const list: CustomerRow[] = [];
+    for (const id of this.ids('customer')) {
+      const c = this.customer(id);
+      if (c && !c.archived) list.push(c);
+    }
+    return (this.customerList = list.sort(byName));
+  }
+
+  private renewCustomers(ids: Set<Id>): void {
+    for (const id of ids) {
+      this.customerCache.delete(id);
+      this.haystacks.delete(id);
+      // Visits carry the name and the distance.
+      for (const [visit, made] of this.visitCache) if (made.customerId === id) this.visitCache.delete(visit);
+    }
+    if (!this.customerList) return;
+    if (ids.size > 50) {
+      this.customerList = null;
+      return;
+    }
+    const list = this.customerList.filter((row) => !ids.has(row.id));
+    for (const id of ids) {
+      const c = this.customer(id);
+      if (c && !c.archived) list.splice(firstAfter(list, c), 0, c);
+    }
+    this.customerList = list;
+  }
+
+  /** Prepares the search for up to `count` more customers; true when all are prepared. */
+  prepareSearch(count: number): boolean {
+    for (const row of this.customers()) {
+      if (this.haystacks.has(row.id)) continue;
+      if (count-- <= 0) return false;
+      this.haystack(row.id);
+    }
+    return true;
+  }
+
+  private haystack(id: Id): Haystack {
+    let h = this.haystacks.get(id);
+    if (!h) {
+      const c = this.customer(id)!;
+      const name = fold(c.name);
+      h = {
+        name,
+        all: `${name} ${fold(`${c.address} ${c.code} ${c.phone} ${c.contact} ${c.tags.join(' ')}`)}`,
+      };
+      this.haystacks.set(id, h);
+    }
+    return h;
+  }
+
+  searchCustomers(
+    query: string,
+    options: { near?: { lat: number; lon: number } | null; limit?: number; own?: boolean } = {},
+  ): CustomerRow[] {
+    const { near = null, limit = 100, own = false } = options;
+    const words = fold(query).split(/\s+/).filter(Boolean);
+    const found: { row: CustomerRow; rank: number; distance: number }[] = [];
+    for (const row of this.customers()) {
+      if (own && row.ownerId !== this.me) continue;
+      let rank = 0;
+      if (words.length > 0) {
+        const h = this.haystack(row.id);
+        if (!words.every((w) => h.all.includes(w))) continue;
+        const first = words[0]!;
+        rank = h.name.startsWith(first)
+          ? 0
+          : h.name.includes(` ${first}`)
+            ? 1
+            : h.name.includes(first)
+              ? 2
+              : 3;
+      }
+      const distance =
+        near && row.lat !== null && row.lon !== null
+          ? distanceM(near, { lat: row.lat, lon: row.lon })
+          : Infinity;
+      if (words.length === 0 && !near && found.length >= limit) break;
+      found.push({ row, rank, distance });
+    }
+    // The list is in order of names already and sort is stable.
+    found.sort((a, b) => a.rank - b.rank || (a.distance === b.distance ? 0 : a.distance - b.distance));
+    return found
+      .slice(0, limit)
+      .map(({ row, distance }) =>
+        near ? { ...row, distanceM: Number.isFinite(distance) ? distance : null } : row,
+      );
+  }
+
+  // ---- visits --------------------------------------------------------------------------------------------------
+
+  visit(id: Id): Visit | undefined {
+    const kept = this.visitCache.get(id);
+    if (kept) return kept;
+    const v = this.value('visit', id);
+    if (!v) return undefined;
+    const d = v.data;
+    const customerId = String(d['customer_id'] ?? '');
+    const customer = this.customer(customerId);
+    const server = (d['server'] as Conclusion | null | undefined) ?? null;
+    const checkIn = (d['check_in'] as Moment | null | undefined) ?? null;
+    const checkOut = (d['check_out'] as Moment | null | undefined) ?? null;
+    const checkInAt = best(server?.check_in_at, checkIn);
+    const checkOutAt = best(server?.check_out_at, checkOut);
+    const fix = (d['check_in_fix'] as Fix | null | undefined) ?? null;
+    const bestFix = (d['check_in_best_fix'] as Fix | null | undefined) ?? null;
+    const pending = this.pending.get(id);
+    const status = (text(d['status']) ?? 'planned') as VisitStatus;
+    const made: Visit = {
+      id,
+      version: v.version,
+      status,
+      customerId,
+      customerName: customer?.name ?? '',
+      repId: text(d['rep_id']) ?? (v.version === 0 ? this.me : null),
+      mode: (text(d['mode']) ?? 'in_person') as Mode,
+      kind: String(d['kind'] ?? ''),
+      plannedDate: text(d['planned_date']),
+      plannedTime: text(d['planned_time'])?.slice(0, 5) ?? null,
+      outcome: text(d['outcome']),
+      lateReason: text(d['late_reason']),
+      minutes: String(d['minutes'] ?? ''),
+      nextStep: String(d['next_step'] ?? ''),
+      tags: Array.isArray(d['tags']) ? (d['tags'] as string[]) : [],
+      checkIn,
+      checkOut,
+      checkInFix: fix,
+      checkInBestFix: bestFix,
+      checkOutFix: (d['check_out_fix'] as Fix | null | undefined) ?? null,
+      checkInAt,
+      checkOutAt,
+      durationS:
+        checkInAt === null || checkOutAt === null
+          ? null
+          : Math.max(0, Math.round((checkOutAt - checkInAt) / 1000)),
+      day: this.dayFor(d),
+      zone: server?.zone ?? checkIn?.zone ?? zone(),
+      pendingCheckOut: pending && status === 'open' ? { at: pending.at, undoUntil: pending.undoUntil } : null,
+      locating: this.locating.has(id),
+      distanceM: distanceTo(better(fix, bestFix), customer),
+      server,
+      receipt: this.receipt('visit', id),
+    };
+    this.visitCache.set(id, made);
+    return made;
+  }
+
+  private dayFor(d: Data): string {
+    const server = d['server'] as Conclusion | null | undefined;
+    const checkIn = d['check_in'] as Moment | null | undefined;
+    if (checkIn)
+      return server?.check_in_at && server.day ? server.day : dayIn(bestTime(checkIn), checkIn.zone);
+    return text(d['planned_date']) ?? server?.day ?? '';
+  }
+
+  private days(): Map<string, Set<Id>> {
+    if (!this.byDay) {
+      this.byDay = new Map();
+      for (const id of this.ids('visit')) this.placeInDay(id);
+    }
+    return this.byDay;
+  }
+
+  private placeInDay(id: Id): void {
+    if (!this.byDay) return;
+    const before = this.dayOf.get(id);
+    const v = this.value('visit', id);
+    const now = v ? this.dayFor(v.data) : undefined;
+    if (before === now) return;
+    if (before !== undefined) this.byDay.get(before)?.delete(id);
+    if (now === undefined) this.dayOf.delete(id);
+    else {
+      this.dayOf.set(id, now);
+      const set = this.byDay.get(now);
+      if (set) set.add(id);
+      else this.byDay.set(now, new Set([id]));
+    }
+  }
+
+  /** Own visits of a day in time order; those without any time last. */
+  visitsOfDay(day: string): Visit[] {
+    const ids = this.days().get(day) ?? new Set<Id>();
+    return this.own(ids).sort((a, b) => clockOf(a) - clockOf(b));
+  }
+
+  /** Own visits, newest first. */
+  myVisits(options: { limit?: number; from?: string; status?: VisitStatus } = {}): Visit[] {
+    const { limit = 200, from = '', status } = options;
+    const out: Visit[] = [];
+    const days = [...this.days().keys()].filter((day) => day >= from).sort((a, b) => (a < b ? 1 : -1));
+    for (const day of days) {
+      if (out.length >= limit) break;
+      out.push(
+        ...this.visitsOfDay(day)
+          .reverse()
+          .filter((v) => !status || v.status === status),
+      );
+    }
+    return out.slice(0, limit);
+  }
+
+  visitsOfCustomer(customer: Id, limit = 50): Visit[] {
+    const ids: Id[] = [];
+    for (const id of this.ids('visit')) {
+      if (this.value('visit', id)?.data['customer_id'] === customer) ids.push(id);
+    }
+    return ids
+      .map((id) => this.visit(id)!)
+      .sort((a, b) => (a.day === b.day ? clockOf(b) - clockOf(a) : a.day < b.day ? 1 : -1))
+      .slice(0, limit);
+  }
+
+  /** The own visit that is running: open, and its check-out not tapped. The latest, should there be several. */
+  openVisit(): Visit | null {
+    let found: Visit | null = null;
+    for (const id of this.ids('visit')) {
+      if (this.value('visit', id)?.data['status'] !== 'open') continue;
+      const v = this.visit(id)!;
+      if (v.repId !== this.me || v.pendingCheckOut) continue;
+      if (!found || (v.checkInAt ?? 0) > (found.checkInAt ?? 0)) found = v;
+    }
+    return found;
+  }
+
+  private own(ids: Iterable<Id>): Visit[] {
+    const out: Visit[] = [];
+    for (const id of ids) {
+      const v = this.visit(id);
+      if (v && v.repId === this.me) out.push(v);
+    }
+    return out;
+  }
+
+  // ---- small read-only kinds -----------------------------------------------------------------------------------
+
+  kinds(): VisitKind[] {
+    return this.each('visit_kind', (_, d) => {
+      const least = (d['min_minutes'] ?? {}) as Partial<VisitKind['minMinutes']>;
+      return {
+        code: String(d['code']),
+        name: String(d['name'] ?? d['code']),
+        nameZh: String(d['name_zh'] ?? d['name'] ?? d['code']),
+        minMinutes: { in_person: least.in_person ?? 30, online: least.online ?? 30, phone: least.phone ?? 0 },
+      };
+    }).sort((a, b) => a.name.localeCompare(b.name));
+  }
+  outcomes(): Outcome[] {
+    return this.each('outcome', (_, d) => ({
+      code: String(d['code']),
+      name: String(d['name'] ?? d['code']),
+      nameZh: String(d['name_zh'] ?? d['name'] ?? d['code']),
+      position: number(d['position']) ?? 0,
+    })).sort((a, b) => a.position - b.position);
+  }
+  settings(): Record<string, unknown> {
+    return Object.fromEntries(this.each('setting', (id, d) => [String(d['key'] ?? id), d['value']] as const));
+  }
+  people(): Map<Id, PersonName> {
+    return new Map(
+      this.each('person', (id, d) => [
+        id,
+        {
+          id,
+          name: String(d['name'] ?? ''),
+          role: text(d['role']) as Role | null,
+          teamId: text(d['team_id']),
+          active: d['active'] !== false,
+        },
+      ]),
+    );
+  }
+  teams(): Team[] {
+    return this.each('team', (id, d) => ({
+      id,
+      name: String(d['name'] ?? ''),
+      parent_id: text(d['parent_id']),
+    }));
+  }
+  private each<T>(kind: string, make: (id: Id, data: Data) => T): T[] {
+    return [...(this.rows.get(kind)?.values() ?? [])].map((row) => make(row.id, row.data));
+  }
+}
+
+// ---- pure parts -----------------------------------------------------------------------------------------------
+
+interface Haystack {
+  name: string;
+  all: string;
+}
+
+/** Whether a view must apply this mutation over the replica's row. */
+export function overlays(m: Stored, hasRow: boolean, resolved: ReadonlySet<Id>): boolean {
+  if (m.voided) return false;
+  // What was parked is not in force; but a record that exists nowhere else stays in its author's sight.
+  if (m.receipt?.status === 'parked') return !hasRow && !resolved.has(m.id);
+  return m.settled === 0;
+}
+
+/** The values after these mutations, in order; `data` itself is not changed. */
+export function overlay(data: Data, mutations: Stored[]): Data {
+  const out: Data = { ...data };
+  for (const { body } of mutations) {
+    if (body.verb === 'archive') out['archived'] = true;
+    else if (body.verb === 'restore') out['archived'] = false;
+    for (const op of body.ops) applyOp(out, op);
+  }
+  return out;
+}
+
+function applyOp(out: Data, op: Op): void {
+  if (op.op === 'add' || op.op === 'remove') {
+    const values = op.values ?? [];
+    const now = Array.isArray(out[op.field]) ? (out[op.field] as unknown[]) : [];
+    const kept = now.filter((v) => !values.includes(v));
+    out[op.field] = op.op === 'add' ? [...kept, ...values] : kept;
+  } else out[op.field] = op.new ?? null;
+}
+
+/** Keys a mutation touches or refers to. */
+export function references(body: Stored['body'], into: Set<string>): void {
+  into.add(keyOf(body.kind, body.entity));
+  for (const op of body.ops) {
+    if (op.field === 'customer_id' && typeof op.new === 'string') into.add(keyOf('customer', op.new));
+    else if (op.field === 'visit_id' && typeof op.new === 'string') into.add(keyOf('visit', op.new));
+  }
+}
+
+export function isPosition(fix: Fix | null | undefined): fix is Position {
+  return !!fix && 'lat' in fix;
+}
+
+function better(first: Fix | null, bestFix: Fix | null): Position | null {
+  if (!isPosition(bestFix)) return isPosition(first) ? first : null;
+  return isPosition(first) && first.accuracy_m <= bestFix.accuracy_m ? first : bestFix;
+}
+
+function distanceTo(fix: Position | null, customer: Customer | undefined): number | null {
+  if (!fix || !customer || customer.lat === null || customer.lon === null) return null;
+  return distanceM(fix, { lat: customer.lat, lon: customer.lon });
+}
+
+function best(server: string | null | undefined, at: Moment | null): number | null {
+  if (at === null) return null;
+  const said = server ? Date.parse(server) : NaN;
+  return Number.isFinite(said) ? said : bestTime(at);
+}
+
+/** For order within a day: ms of the check-in, else of the planned time; unknown times come last. */
+function clockOf(v: Visit): number {
+  if (v.checkInAt !== null) return v.checkInAt;
+  if (v.plannedTime) {
+    const at = Date.parse(`${v.day}T${v.plannedTime}:00`);
+    if (Number.isFinite(at)) return at;
+  }
+  return Number.MAX_SAFE_INTEGER;
+}
+
+const collator = new Intl.Collator(undefined, { sensitivity: 'base', numeric: true });
+function byName(a: CustomerRow, b: CustomerRow): number {
+  return collator.compare(a.name, b.name) || (a.id < b.id ? -1 : 1);
+}
+function firstAfter(list: CustomerRow[], row: CustomerRow): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const mid = (low + high) >> 1;
+    if (byName(list[mid]!, row) < 0) low = mid + 1;
+    else high = mid;
+  }
+  return low;
+}
+
+/** Lower case without marks, so that "cafe" finds "Café". */
+export function fold(s: string): string {
+  return s.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase();
+}
+
+function text(v: unknown): string | null {
+  return typeof v === 'string' && v !== '' ? v : null;
+}
+function number(v: unknown): number | null {
+  return typeof v === 'number' && Number.isFinite(v) ? v : null;
+}

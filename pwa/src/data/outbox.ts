@@ -1,0 +1,413 @@
+import Dexie, { type Table } from 'dexie';
+import { instant } from './clock';
+import { clean } from './text';
+import type { Id, Instant, Moment, Mutation, Op, Verb } from './types';
+import { uuid } from './uuid';
+import type { WireReceipt } from './wire';
+
+/** What an action wants written; id, seq and schema are given by the outbox. */
+export interface Draftless {
+  kind: string;
+  entity: Id;
+  verb: Verb;
+  base: number;
+  at: Moment;
+  ops: Op[];
+}
+
+/** A mutation as kept on the phone. Its body is sealed: after `seq` is given only `void` may replace it. */
+export interface Stored {
+  /** Order of saving on this phone; survives renumbering. */
+  n: number;
+  id: Id;
+  client: Id;
+  seq: number;
+  state: 'unsent' | 'acked';
+  /** 1: the replica is known to contain it, so views need not apply it any more. */
+  settled: 0 | 1;
+  body: Omit<Mutation, 'seq' | 'id'>;
+  savedAt: number;
+  ackedAt: number | null;
+  receipt: Omit<WireReceipt, 'seq' | 'id'> | null;
+  /** The content that was too large to send; under its seq a `void` went instead. */
+  voided?: Omit<Mutation, 'seq' | 'id'>;
+}
+
+export interface ClientState {
+  id: Id;
+  predecessor: Id | null;
+  nextSeq: number;
+  /** The server has answered to this id: only then may it be named as predecessor. */
+  known: boolean;
+  /** Highest number the server has confirmed. */
+  acked: number;
+}
+
+export interface DraftRow {
+  key: string;
+  value: unknown;
+  at: number;
+}
+
+export interface WithDrafts {
+  clear?: string[];
+  put?: { key: string; value: unknown }[];
+  onlyIf?: string;
+}
+
+/** Acknowledged mutations are kept this long, for a server restored from a backup. */
+export const KEEP_MS = 30 * 86_400_000;
+export const MAX_BATCH = 200;
+const MAX_MUTATION_BYTES = 256 * 1024;
+/** A batch well under the server's 5 MiB: a slow uplink should see progress. */
+const MAX_BATCH_BYTES = 1024 * 1024;
+
+/**
+ * The database that outlives everything else on the device. One per person.
+ *
+ * Its schema is never migrated: new needs become new members of the rows, which IndexedDB does not mind. Every
+ * write is one transaction with strict durability; "saved" means its promise has resolved.
+ */
+export class Outbox extends Dexie {
+  private readonly kv!: Table<{ key: string; value: unknown }, string>;
+  private readonly mutations!: Table<Stored, number, Omit<Stored, 'n'>>;
+  private readonly drafts!: Table<DraftRow, string>;
+
+  constructor(readonly person: Id) {
+    super(`rounds-outbox-${person}`, { chromeTransactionDurability: 'strict' });
+    this.version(1).stores({
+      kv: 'key',
+      mutations: '++n, &id, state, settled, ackedAt',
+      drafts: 'key',
+      // Bytes of photos: declared from the first day on, because this schema never changes.
+      photos: 'sha256',
+    });
+  }
+
+  // ---- writing -------------------------------------------------------------------------------------------------
+
+  /**
+   * Seals mutations and gives them their numbers, in one strict transaction together with the drafts that end or
+   * begin with them. Numbers have no gaps because they are taken inside the transaction that stores them.
+   * With `onlyIf`, nothing happens and `[]` comes back when that draft is gone: another tab was quicker.
+   */
+  async write(wanted: Draftless[], drafts: WithDrafts = {}): Promise<Stored[]> {
+    return this.transaction('rw', this.kv, this.mutations, this.drafts, async () => {
+      if (drafts.onlyIf !== undefined && !(await this.drafts.get(drafts.onlyIf))) return [];
+      const client = await this.client();
+      const stored: Stored[] = [];
+      for (const { kind, entity, verb, base, at, ops } of wanted) {
+        const row: Omit<Stored, 'n'> = {
+          id: uuid(),
+          client: client.id,
+          seq: client.nextSeq++,
+          state: 'unsent',
+          settled: 0,
+          body: clean({ schema: 1, kind, entity, verb, base, at, ops }),
+          savedAt: Date.now(),
+          ackedAt: null,
+          receipt: null,
+        };
+        stored.push({ ...row, n: await this.mutations.add(row) });
+      }
+      if (wanted.length > 0) await this.kv.put({ key: 'client', value: client });
+      if (drafts.clear?.length) await this.drafts.bulkDelete(drafts.clear);
+      if (drafts.put?.length) {
+        await this.drafts.bulkPut(drafts.put.map((d) => ({ ...d, value: clean(d.value), at: Date.now() })));
+      }
+      return stored;
+    });
+  }
+
+  /** The client of this outbox, made on first use (or adopted, see `adopt`). */
+  async client(): Promise<ClientState> {
+    return this.transaction('rw', this.kv, async () => {
+      const kept = (await this.kv.get('client'))?.value as ClientState | undefined;
+      if (kept) return kept;
+      const fresh: ClientState = { id: uuid(), predecessor: null, nextSeq: 1, known: false, acked: 0 };
+      await this.kv.put({ key: 'client', value: fresh });
+      return fresh;
+    });
+  }
+
+  /** Takes the client id that was named at sign-in, if this outbox has none yet. */
+  async adopt(id: Id): Promise<void> {
+    await this.transaction('rw', this.kv, async () => {
+      if (await this.kv.get('client')) return;
+      await this.kv.put({
+        key: 'client',
+        value: { id, predecessor: null, nextSeq: 1, known: false, acked: 0 },
+      });
+    });
+  }
+
+  // ---- reading -------------------------------------------------------------------------------------------------
+
+  /** All mutations kept here, in the order of saving. */
+  all(): Promise<Stored[]> {
+    return this.mutations.orderBy('n').toArray();
+  }
+
+  /** What views must apply over the replica. */
+  async unsettled(): Promise<Stored[]> {
+    return (await this.mutations.where('settled').equals(0).toArray()).sort((a, b) => a.n - b.n);
+  }
+
+  async unsent(): Promise<Stored[]> {
+    const client = await this.client();
+    const rows = await this.mutations.where('state').equals('unsent').toArray();
+    return rows.filter((row) => row.client === client.id).sort((a, b) => a.seq - b.seq);
+  }
+
+  async countUnsent(): Promise<{ unsent: number; oldest: Instant | null }> {
+    const rows = await this.mutations.where('state').equals('unsent').toArray();
+    const oldest = rows.reduce((least, row) => Math.min(least, row.savedAt), Infinity);
+    return { unsent: rows.length, oldest: rows.length ? instant(oldest) : null };
+  }
+
+  /**
+   * The next batch, first numbers first. One that is too large by itself is voided here and now, so that it can
+   * not stand in the way of the others.
+   */
+  async batch(limit = MAX_BATCH): Promise<{ client: ClientState; mutations: Mutation[] }> {
+    return this.transaction('rw', this.kv, this.mutations, async () => ({
+      client: await this.client(),
+      mutations: await this.take(limit),
+    }));
+  }
+
+  private async take(limit: number): Promise<Mutation[]> {
+    const out: Mutation[] = [];
+    let bytes = 0;
+    for (const row of (await this.unsent()).slice(0, limit)) {
+      let wire = onWire(row);
+      let size = byteLength(JSON.stringify(wire));
+      if (size > MAX_MUTATION_BYTES) {
+        wire = onWire(await this.voidOne(row.n));
+        size = byteLength(JSON.stringify(wire));
+      }
+      if (out.length > 0 && bytes + size > MAX_BATCH_BYTES) break;
+      out.push(wire);
+      bytes += size;
+    }
+    return out;
+  }
+
+  // ---- what the server said ------------------------------------------------------------------------------------
+
+  /** Notes receipts given to `client`. A receipt whose number or id is not ours changes nothing. */
+  async accept(client: Id, receipts: WireReceipt[]): Promise<Stored[]> {
+    return this.transaction('rw', this.kv, this.mutations, async () => {
+      const state = await this.client();
+      const changed: Stored[] = [];
+      for (const { seq, id, ...receipt } of receipts) {
+        const row = await this.mutations.where('id').equals(id).first();
+        if (!row || row.client !== client || row.seq !== seq || row.state === 'acked') continue;
+        const acked: Stored = { ...row, state: 'acked', ackedAt: Date.now(), receipt };
+        await this.mutations.put(acked);
+        changed.push(acked);
+      }
+      if (state.id === client) {
+        const acked = Math.max(state.acked, ...changed.map((row) => row.seq));
+        if (!state.known || acked > state.acked) {
+          await this.kv.put({ key: 'client', value: { ...state, known: true, acked } });
+        }
+      }
+      return changed;
+    });
+  }
+
+  /** Views need these no longer: a pull that contains them has come to rest. Returns them. */
+  async settle(client: Id, ackedSeq: number): Promise<Stored[]> {
+    return this.transaction('rw', this.kv, this.mutations, async () => {
+      // A page asked under an earlier client id says nothing about the numbers of the present one.
+      if ((await this.client()).id !== client) return [];
+      const rows = await this.mutations.where('settled').equals(0).toArray();
+      const done = rows
+        .filter((row) => isSettled(row, client, ackedSeq))
+        .map((row): Stored => ({ ...row, settled: 1 }));
+      await this.mutations.bulkPut(done);
+      return done;
+    });
+  }
+
+  /**
+   * The server lacks `expected` and what follows it (it was restored from a backup). Queues all of it again under
+   * the same numbers. False when it cannot be supplied: then only a new client id helps.
+   */
+  async resendFrom(expected: number): Promise<boolean> {
+    return this.transaction('rw', this.kv, this.mutations, async () => {
+      const client = await this.client();
+      const rows = (await this.mutations.toArray()).filter(
+        (r) => r.client === client.id && r.seq >= expected,
+      );
+      rows.sort((a, b) => a.seq - b.seq);
+      await this.kv.put({ key: 'client', value: { ...client, acked: Math.min(client.acked, expected - 1) } });
+      const whole = rows.length > 0 && rows.every((row, i) => row.seq === expected + i);
+      for (const row of rows) {
+        if (row.state === 'acked') {
+          await this.mutations.update(row.n, { state: 'unsent', settled: 0, receipt: null, ackedAt: null });
+        }
+      }
+      return whole && rows[rows.length - 1]!.seq === client.nextSeq - 1;
+    });
+  }
+
+  /**
+   * A new client id, the old one as its predecessor; what is unacknowledged is numbered anew from 1 in its order.
+   * Ids and content stay, so whatever the server already has under an old number is recognised.
+   */
+  async fork(from: Id): Promise<void> {
+    await this.transaction('rw', this.kv, this.mutations, async () => {
+      const old = await this.client();
+      if (old.id !== from) return; // another tab was quicker
+      const rows = (await this.mutations.where('state').equals('unsent').toArray()).sort((a, b) => a.n - b.n);
+      const next: ClientState = {
+        id: uuid(),
+        predecessor: old.known ? old.id : old.predecessor,
+        nextSeq: rows.length + 1,
+        known: false,
+        acked: 0,
+      };
+      for (const [i, row] of rows.entries())
+        await this.mutations.update(row.n, { client: next.id, seq: i + 1 });
+      await this.kv.put({ key: 'client', value: next });
+    });
+  }
+
+  /** Replaces a mutation that no server would take by a `void` under its number; the content stays here. */
+  async voidOne(n: number): Promise<Stored> {
+    return this.transaction('rw', this.mutations, async () => {
+      const row = (await this.mutations.get(n))!;
+      if (row.voided) return row;
+      const next: Stored = {
+        ...row,
+        body: { ...row.body, verb: 'void', base: 0, ops: [] },
+        voided: row.body,
+      };
+      await this.mutations.put(next);
+      return next;
+    });
+  }
+
+  async voidSeq(client: Id, seq: number): Promise<void> {
+    const row = (await this.unsent()).find((r) => r.client === client && r.seq === seq);
+    if (row) await this.voidOne(row.n);
+  }
+
+  /** Forgets what was confirmed more than 30 days ago, but nothing that still needs somebody. */
+  async prune(now = Date.now()): Promise<void> {
+    await this.transaction('rw', this.mutations, async () => {
+      const old = await this.mutations
+        .where('ackedAt')
+        .below(now - KEEP_MS)
+        .toArray();
+      const done = old.filter((r) => r.ackedAt !== null && r.receipt?.status !== 'parked' && !r.voided);
+      await this.mutations.bulkDelete(done.map((r) => r.n));
+    });
+  }
+
+  // ---- drafts and small things ---------------------------------------------------------------------------------
+
+  /** When the server was last heard of and when it last confirmed something (device time, ms). */
+  async contact(): Promise<{ at: number | null; sentAt: number | null } | null> {
+    return (
+      ((await this.kv.get('contact'))?.value as { at: number; sentAt: number | null } | undefined) ?? null
+    );
+  }
+  async keepContact(value: { at: number | null; sentAt: number | null }): Promise<void> {
+    await this.kv.put({ key: 'contact', value });
+  }
+
+  async loadDraft(key: string): Promise<DraftRow | undefined> {
+    return this.drafts.get(key);
+  }
+  async saveDraft(key: string, value: unknown): Promise<void> {
+    await this.drafts.put({ key, value: clean(value), at: Date.now() });
+  }
+  /** Changes a draft that is still there; one that has ended meanwhile does not come back. */
+  async replaceDraft(key: string, value: unknown): Promise<void> {
+    await this.transaction('rw', this.drafts, async () => {
+      if (await this.drafts.get(key)) await this.drafts.put({ key, value: clean(value), at: Date.now() });
+    });
+  }
+  /** True if it was there. */
+  async clearDraft(key: string): Promise<boolean> {
+    return this.transaction('rw', this.drafts, async () => {
+      const there = (await this.drafts.get(key)) !== undefined;
+      await this.drafts.delete(key);
+      return there;
+    });
+  }
+  async allDrafts(prefix = ''): Promise<DraftRow[]> {
+    return this.drafts.where('key').startsWith(prefix).toArray();
+  }
+
+  // ---- rescue --------------------------------------------------------------------------------------------------
+
+  /** Everything in here, for the rescue file. */
+  async dump(): Promise<{ client: ClientState; mutations: Stored[]; drafts: DraftRow[] }> {
+    return this.transaction('rw', this.kv, this.mutations, this.drafts, async () => ({
+      client: await this.client(),
+      mutations: await this.mutations.orderBy('n').toArray(),
+      drafts: await this.drafts.toArray(),
+    }));
+  }
+
+  /**
+   * Takes in mutations of a rescue file which this outbox has not seen, as new ones with their old ids: whatever
+   * of them the server already has is recognised by the id.
+   */
+  async takeIn(
+    mutations: Stored[],
+    drafts: DraftRow[],
+  ): Promise<{ added: number; known: number; drafts: number }> {
+    return this.transaction('rw', this.kv, this.mutations, this.drafts, async () => {
+      const client = await this.client();
+      const result = { added: 0, known: 0, drafts: 0 };
+      for (const m of [...mutations].sort((a, b) => a.n - b.n)) {
+        if (await this.mutations.where('id').equals(m.id).first()) {
+          result.known++;
+          continue;
+        }
+        const row: Omit<Stored, 'n'> = {
+          id: m.id,
+          client: client.id,
+          seq: client.nextSeq++,
+          state: 'unsent',
+          settled: 0,
+          body: clean(m.body),
+          savedAt: m.savedAt,
+          ackedAt: null,
+          receipt: null,
+          ...(m.voided ? { voided: clean(m.voided) } : {}),
+        };
+        await this.mutations.add(row);
+        result.added++;
+      }
+      await this.kv.put({ key: 'client', value: client });
+      for (const d of drafts) {
+        if (await this.drafts.get(d.key)) continue;
+        await this.drafts.put(d);
+        result.drafts++;
+      }
+      return result;
+    });
+  }
+}
+
+export function onWire(row: Stored): Mutation {
+  return { seq: row.seq, id: row.id, ...row.body };
+}
+
+/** True once a pull at rest, asked by `client` and answered with `ackedSeq`, contains this mutation. */
+export function isSettled(row: Stored, client: Id, ackedSeq: number): boolean {
+  if (row.state !== 'acked') return false;
+  // Under an earlier client id it had its receipt before this client first spoke, so every pull since contains it.
+  return row.client === client ? row.seq <= ackedSeq : true;
+}
+
+const encoder = new TextEncoder();
+export function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}

@@ -1,0 +1,228 @@
+import Dexie, { type Table } from 'dexie';
+import type { Id } from './types';
+import type { PullPage, WireRow } from './wire';
+
+/** A row of the server as kept on the phone. */
+export interface Row {
+  kind: string;
+  id: Id;
+  version: number;
+  /** Scopes that hold it; one with `~` before it awaits confirmation by a scope being read again. */
+  scopes: string[];
+  data: Record<string, unknown>;
+  /** 1: no scope holds it any more, but an unacknowledged mutation refers to it. */
+  orphan?: 1;
+}
+export interface PullState {
+  token: string | null;
+  /** Client id and confirmed number of the last pull that came to rest. */
+  client: Id | null;
+  ackedSeq: number;
+  /** A first pull has come to rest: lists are whole. */
+  complete: boolean;
+  /** A page of a pull that has not come to rest was the last one. */
+  resting: boolean;
+}
+interface SeenRow {
+  key: string;
+  value: unknown;
+  etag: string | null;
+  at: number;
+}
+
+/** Raised whenever rows or the answers kept beside them change their form: the replica is then read anew. */
+const FORM = 1;
+const KEEP_SEEN = 60;
+const EMPTY: PullState = { token: null, client: null, ackedSeq: 0, complete: false, resting: true };
+
+/** Key of a row in maps and messages. */
+export function keyOf(kind: string, id: Id): string {
+  return `${kind} ${id}`;
+}
+
+/**
+ * The phone's copy of what the server lets its person see. Disposable: whatever is wrong with it, it is deleted
+ * and read again.
+ */
+export class Replica extends Dexie {
+  private readonly kv!: Table<{ key: string; value: unknown }, string>;
+  private readonly rows!: Table<Row, [string, string]>;
+  private readonly seen!: Table<SeenRow, string>;
+
+  private constructor(name: string) {
+    super(name);
+    this.version(FORM).stores({ kv: 'key', rows: '[kind+id], *scopes, orphan', seen: 'key, at' });
+  }
+
+  /** Opens the replica of a person; one of another form, or a broken one, is thrown away first. */
+  static async open(person: Id): Promise<Replica> {
+    const name = `rounds-replica-${person}`;
+    const replica = new Replica(name);
+    try {
+      await replica.open();
+      if (replica.verno === FORM) return replica;
+    } catch {
+      // Whatever it is, reading again heals it.
+    }
+    replica.close();
+    await Dexie.delete(name);
+    const fresh = new Replica(name);
+    await fresh.open();
+    return fresh;
+  }
+
+  async state(): Promise<PullState> {
+    return ((await this.kv.get('pull'))?.value as PullState | undefined) ?? EMPTY;
+  }
+
+  byKind(kind: string): Promise<Row[]> {
+    return this.rows.where('[kind+id]').between([kind, Dexie.minKey], [kind, Dexie.maxKey]).toArray();
+  }
+  all(): Promise<Row[]> {
+    return this.rows.toArray();
+  }
+  async some(keys: string[]): Promise<Map<string, Row | undefined>> {
+    const pairs = keys.map((key) => key.split(' ') as [string, string]);
+    const rows = await this.rows.bulkGet(pairs);
+    return new Map(keys.map((key, i) => [key, rows[i]]));
+  }
+
+  /**
+   * Applies one page in one transaction: rows, dropped and reset scopes, token, confirmed number.
+   *
+   * `since` is the token the page was asked with: another tab may have been quicker, then nothing is applied and
+   * null comes back. `needed` are keys which unacknowledged mutations refer to; such rows stay although no scope
+   * holds them. Returns the keys that changed.
+   */
+  async apply(
+    page: PullPage,
+    since: string | null,
+    client: Id,
+    needed: ReadonlySet<string>,
+  ): Promise<string[] | null> {
+    return this.transaction('rw', this.kv, this.rows, async () => {
+      const before = await this.state();
+      if (before.token !== since) return null;
+      const changed = new Set<string>();
+
+      for (const scope of page.drop) await this.leave([scope, `~${scope}`], needed, changed);
+      for (const scope of page.reset) {
+        await this.rows
+          .where('scopes')
+          .equals(scope)
+          .modify((row: Row) => {
+            row.scopes = row.scopes.map((s) => (s === scope ? `~${scope}` : s));
+          });
+      }
+
+      const held = await this.rows.bulkGet(page.rows.map((r) => [r.kind, r.id] as [string, string]));
+      const latest = new Map<string, Row | undefined>();
+      page.rows.forEach((wire, i) => {
+        const key = keyOf(wire.kind, wire.id);
+        latest.set(key, merge(latest.has(key) ? latest.get(key) : held[i], wire));
+      });
+      const put: Row[] = [];
+      const gone: [string, string][] = [];
+      for (const [key, row] of latest) {
+        changed.add(key);
+        if (row === undefined) continue;
+        if (row.scopes.length > 0) put.push(without(row));
+        else if (needed.has(key)) put.push({ ...row, orphan: 1 });
+        else gone.push([row.kind, row.id]);
+      }
+      await this.rows.bulkPut(put);
+      await this.rows.bulkDelete(gone);
+
+      if (!page.more) {
+        const waiting = await this.rows.where('scopes').startsWith('~').distinct().toArray();
+        const marks = new Set(waiting.flatMap((row) => row.scopes.filter((s) => s.startsWith('~'))));
+        for (const mark of marks) await this.leave([mark], needed, changed);
+        const orphans = await this.rows.where('orphan').equals(1).toArray();
+        for (const row of orphans) {
+          const key = keyOf(row.kind, row.id);
+          if (needed.has(key)) continue;
+          changed.add(key);
+          await this.rows.delete([row.kind, row.id]);
+        }
+      }
+
+      const after: PullState = {
+        token: page.token,
+        client: page.more ? before.client : client,
+        ackedSeq: page.more ? before.ackedSeq : page.acked_seq,
+        complete: before.complete || !page.more,
+        resting: !page.more,
+      };
+      await this.kv.put({ key: 'pull', value: after });
+      return [...changed];
+    });
+  }
+
+  /** Removes own visits whose day is before `first`: the server's window slides without any write. */
+  async pruneVisits(first: string, needed: ReadonlySet<string>): Promise<string[]> {
+    return this.transaction('rw', this.rows, async () => {
+      const old = (await this.byKind('visit')).filter((row) => {
+        const server = row.data['server'] as { day?: unknown } | null | undefined;
+        const day = server?.day ?? row.data['planned_date'];
+        return typeof day === 'string' && day < first && !needed.has(keyOf('visit', row.id));
+      });
+      await this.rows.bulkDelete(old.map((row) => [row.kind, row.id] as [string, string]));
+      return old.map((row) => keyOf(row.kind, row.id));
+    });
+  }
+
+  private async leave(names: string[], needed: ReadonlySet<string>, changed: Set<string>): Promise<void> {
+    const rows = await this.rows.where('scopes').anyOf(names).distinct().toArray();
+    const put: Row[] = [];
+    const gone: [string, string][] = [];
+    for (const row of rows) {
+      const scopes = row.scopes.filter((s) => !names.includes(s));
+      const key = keyOf(row.kind, row.id);
+      if (scopes.length > 0) put.push({ ...row, scopes });
+      else if (needed.has(key)) put.push({ ...row, scopes, orphan: 1 });
+      else {
+        changed.add(key);
+        gone.push([row.kind, row.id]);
+      }
+    }
+    await this.rows.bulkPut(put);
+    await this.rows.bulkDelete(gone);
+  }
+
+  // ---- answers of the reading side, kept for offline ------------------------------------------------------------
+
+  async lastSeen(key: string): Promise<SeenRow | undefined> {
+    return this.seen.get(key);
+  }
+  async see(key: string, value: unknown, etag: string | null): Promise<void> {
+    await this.transaction('rw', this.seen, async () => {
+      await this.seen.put({ key, value, etag, at: Date.now() });
+      const surplus = (await this.seen.count()) - KEEP_SEEN;
+      if (surplus > 0) await this.seen.bulkDelete(await this.seen.orderBy('at').limit(surplus).primaryKeys());
+    });
+  }
+}
+
+function without(row: Row): Row {
+  const { orphan: _, ...rest } = row;
+  return rest;
+}
+
+/** A kept row with one wire row put over it; undefined when the server names a row we never had and takes it away. */
+function merge(row: Row | undefined, wire: WireRow): Row | undefined {
+  if (row === undefined && wire.data === undefined) return undefined;
+  const scopes = new Set(row?.scopes ?? []);
+  for (const [scope, holds] of Object.entries(wire.scopes)) {
+    scopes.delete(`~${scope}`);
+    if (holds) scopes.add(scope);
+    else scopes.delete(scope);
+  }
+  const newer = wire.data !== undefined && (row === undefined || wire.version >= row.version);
+  return {
+    kind: wire.kind,
+    id: wire.id,
+    version: Math.max(row?.version ?? 0, wire.version),
+    scopes: [...scopes],
+    data: newer ? wire.data! : row!.data,
+  };
+}

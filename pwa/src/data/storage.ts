@@ -1,0 +1,45 @@
+import { get, writable, type Readable } from 'svelte/store';
+import { SaveError, type StorageTrouble } from './types';
+
+const trouble = writable<StorageTrouble | null>(null);
+
+/** The last failure to save on this phone; null again after the next save that worked. */
+export const storageTrouble: Readable<StorageTrouble | null> = { subscribe: trouble.subscribe };
+
+const persistedStore = writable<boolean | null>(null);
+export const persisted: Readable<boolean | null> = { subscribe: persistedStore.subscribe };
+
+/** Runs a write; what the browser throws becomes a `SaveError` and stays in sight until a write works again. */
+export async function saving<T>(write: () => Promise<T>): Promise<T> {
+  try {
+    const result = await write();
+    if (get(trouble) !== null) trouble.set(null);
+    return result;
+  } catch (error) {
+    if (error instanceof SaveError) throw error;
+    const { name, message, inner } = error as { name?: string; message?: string; inner?: { name?: string } };
+    const code = /Quota/.test(`${name} ${inner?.name} ${message}`) ? 'QUOTA' : 'BROKEN';
+    const detail = message ?? String(error);
+    trouble.set({ code, detail, at: Date.now() });
+    throw new SaveError(code, detail);
+  }
+}
+
+/** Asks the browser never to evict this site's storage. False or null (cannot be asked) is no reason to stop. */
+export async function persist(): Promise<boolean | null> {
+  if (typeof navigator === 'undefined' || !navigator.storage?.persist) return null;
+  try {
+    const granted = (await navigator.storage.persisted()) || (await navigator.storage.persist());
+    persistedStore.set(granted);
+    return granted;
+  } catch {
+    return null;
+  }
+}
+
+/** Bytes used and allowed, null where the browser does not tell. */
+export async function quota(): Promise<{ used: number; allowed: number } | null> {
+  if (typeof navigator === 'undefined' || !navigator.storage?.estimate) return null;
+  const { usage, quota: allowed } = await navigator.storage.estimate();
+  return usage === undefined || allowed === undefined ? null : { used: usage, allowed };
+}

@@ -1,0 +1,96 @@
+import { derived, readable, type Readable } from 'svelte/store';
+import { dayIn, serverNow, zone } from './clock';
+import { openDesk, ticks } from './desk';
+import type { Model } from './model';
+import type {
+  Conflict,
+  Customer,
+  CustomerRow,
+  Day,
+  Id,
+  OutboxEntry,
+  Outcome,
+  Parked,
+  PersonName,
+  Team,
+  Visit,
+  VisitKind,
+  VisitStatus,
+} from './types';
+
+export { ready } from './desk';
+
+type Topic = Parameters<typeof ticks>[0];
+
+/** A store that asks the model again whenever one of these topics ticks; records that did not change stay the same. */
+function view<T>(topics: Topic[], without: T, ask: (model: Model) => T): Readable<T> {
+  return derived(topics.map(ticks), () => {
+    const desk = openDesk();
+    return desk ? ask(desk.model) : without;
+  });
+}
+
+/** Today's day by the server's time where known, in the device's zone; moves on at midnight. */
+export const today: Readable<Day> = readable(dayIn(serverNow(), zone()), (set) => {
+  const look = () => set(dayIn(serverNow(), zone()));
+  look();
+  const timer = setInterval(look, 15_000);
+  return () => clearInterval(timer);
+});
+
+/** All known customers that are not archived, by name. */
+export const customers: Readable<CustomerRow[]> = view(['customer'], [], (m) => m.customers());
+
+export function customer(id: Id): Readable<Customer | undefined> {
+  return view(['customer'], undefined, (m) => m.customer(id));
+}
+
+/**
+ * Searches name, address, code, phone, contact and tags of the known customers; every word must occur, case and
+ * accents do not matter. Best match first, then nearest with `near`, else by name. Synchronous; ask again when
+ * `$customers` changed. `own`: only customers one owns.
+ */
+export function searchCustomers(
+  query: string,
+  options: { near?: { lat: number; lon: number } | null; limit?: number; own?: boolean } = {},
+): CustomerRow[] {
+  return openDesk()?.model.searchCustomers(query, options) ?? [];
+}
+
+/** Own visits of a day in time order (check-in, else planned time), cancelled ones included. */
+export function visitsOfDay(day: Day): Readable<Visit[]> {
+  return view(['visit'], [], (m) => m.visitsOfDay(day));
+}
+
+export function visit(id: Id): Readable<Visit | undefined> {
+  return view(['visit'], undefined, (m) => m.visit(id));
+}
+
+/** Own visits, newest first; `from` is the first day wanted. */
+export function myVisits(
+  options: { limit?: number; from?: Day; status?: VisitStatus } = {},
+): Readable<Visit[]> {
+  return view(['visit'], [], (m) => m.myVisits(options));
+}
+
+/** Visits of a customer that this phone knows, newest first. */
+export function visitsOfCustomer(id: Id, limit = 50): Readable<Visit[]> {
+  return view(['visit'], [], (m) => m.visitsOfCustomer(id, limit));
+}
+
+/** The own visit that is running, or null; one whose check-out waits for Undo does not count as running. */
+export const openVisit: Readable<Visit | null> = view<Visit | null>(['visit'], null, (m) => m.openVisit());
+
+export const kinds: Readable<VisitKind[]> = view<VisitKind[]>(['organisation'], [], (m) => m.kinds());
+export const outcomes: Readable<Outcome[]> = view<Outcome[]>(['organisation'], [], (m) => m.outcomes());
+/** The organisation's settings by key. */
+export const settings: Readable<Record<string, unknown>> = view(['organisation'], {}, (m) => m.settings());
+export const people: Readable<Map<Id, PersonName>> = view(['organisation'], new Map(), (m) => m.people());
+export const teams: Readable<Team[]> = view<Team[]>(['organisation'], [], (m) => m.teams());
+
+/** What could not be applied, newest first, resolved ones included. */
+export const parked: Readable<Parked[]> = view<Parked[]>(['outbox'], [], (m) => m.parked());
+export const conflicts: Readable<Conflict[]> = view<Conflict[]>(['outbox'], [], (m) => m.conflicts());
+
+/** Every change kept in the outbox, newest first: what "My visits" shows of sending. */
+export const outbox: Readable<OutboxEntry[]> = view<OutboxEntry[]>(['outbox'], [], (m) => m.outbox());
