@@ -328,7 +328,8 @@ def _is_withheld(where: Place, visit: Mapping[str, Any]) -> bool:
 
 
 def _no_position(fix: Mapping[str, Any] | None) -> str:
-    return "NO_POSITION" if fix is None else f"NO_POSITION_{fix['none'].upper()}"
+    code = "NO_POSITION" if fix is None else f"NO_POSITION_{fix['none']}".upper()
+    return code if code in CODES else "NO_POSITION"
 
 
 def _is_timely(age_s: float, s: Settings) -> bool:

@@ -1,0 +1,1 @@
+"""Places and owners; near enough?; import and export."""

@@ -1,0 +1,149 @@
+"""The database behind one small door: column types, the two kinds of transaction, migration.
+
+`writing()` takes the write lock at once (SQLite: BEGIN IMMEDIATE; PostgreSQL: READ COMMITTED, rows locked by the
+caller), `reading()` sees one snapshot to its end. Statements are Core, 2.0 style; rows are mappings, never ORM objects.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import JSON, Connection, DateTime, Table, TypeDecorator, Uuid, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import DeclarativeBase
+
+from server.config import Config
+
+
+class Model(DeclarativeBase):
+    """Base of all tables."""
+
+
+db = SQLAlchemy(model_class=Model)
+
+Id = Uuid(as_uuid=False)
+"""A UUID, in Python its canonical string."""
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+"""A JSON document; None is stored as SQL NULL."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """An instant: aware UTC in Python on every database; a naive one is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime is no instant")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def engine_options(config: Config) -> dict[str, Any]:
+    """What the engine is made with: orjson for documents, time limits, one connection a thread at rest."""
+    options: dict[str, Any] = {
+        "json_serializer": lambda value: orjson.dumps(value).decode(),
+        "json_deserializer": orjson.loads,
+    }
+    if config.database_url.startswith("sqlite"):
+        options["connect_args"] = {"timeout": config.lock_timeout_ms / 1000}
+    else:
+        options["connect_args"] = {"options": f"-c lock_timeout={config.lock_timeout_ms} -c timezone=UTC -c jit=off"}
+        options |= {"pool_size": 4, "max_overflow": 8, "pool_pre_ping": True}
+    return options
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    connection.isolation_level = None  # we say BEGIN ourselves, below
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32000", "mmap_size=268435456"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "begin")
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        immediate = connection.get_execution_options().get("write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextmanager
+def writing() -> Iterator[Connection]:
+    """One write transaction, committed at the end of the block, rolled back on any exception."""
+    with db.engine.connect().execution_options(write=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def reading() -> Iterator[Connection]:
+    """One read-only transaction over a single snapshot."""
+    options: dict[str, Any] = {}
+    if db.engine.dialect.name == "postgresql":
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with db.engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+def upsert(table: type[Model] | Table, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows, or replace those of the same primary key, in one round trip; every row names the same columns."""
+    if not rows:
+        return
+    target: Any = table if isinstance(table, Table) else table.__table__
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(target)
+    keys = [column.name for column in target.primary_key]
+    rest = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    if rest:
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=rest)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=keys)
+    connection.execute(statement, rows)
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether the database was merely busy or down, so that the same request may succeed later."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state:
+        return state[:2] in {"08", "40", "53", "57", "55"}
+    if isinstance(error, OperationalError):
+        text = str(error.orig).lower()
+        return any(word in text for word in ("locked", "busy", "connection", "disk is full", "unable to open"))
+    return False
+
+
+def migrate(config: Config) -> None:
+    """Bring the database of `config` to the newest schema; creates it where it is missing."""
+    from alembic import command  # noqa: PLC0415 - only needed here, and slow to load
+    from alembic.config import Config as AlembicConfig  # noqa: PLC0415
+
+    if config.database_url.startswith("sqlite:///"):
+        Path(config.database_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    alembic = AlembicConfig()
+    alembic.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    alembic.attributes["url"] = config.database_url
+    command.upgrade(alembic, "head")

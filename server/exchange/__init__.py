@@ -1,0 +1,1 @@
+"""The one door for writes, and the pull that tells everybody what came through it."""

@@ -1,0 +1,506 @@
+"""The one door for writes: a batch of mutations becomes rows, journal, positions and receipts in one transaction.
+
+The organisation's head is locked before any row is read and held to the commit, so versions become visible in order.
+What can be told without rows (shape, size, digest) was told before, in `documents`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+from sqlalchemy import Connection, insert, select, update
+
+from server.db import is_busy, writing
+from server.exchange import rights
+from server.exchange.documents import Device, Item
+from server.exchange.follow import FOLLOWS
+from server.exchange.kinds import WRITABLE
+from server.exchange.model import Batch, Client, Journal
+from server.exchange.work import Actor, Row, Work
+from server.people import grant
+from server.people.model import Head
+from server.visits.rollup import refresh_days
+from sync import receipt as codes
+from sync.mutation import Author, Moment, Mutation
+from sync.reconcile import Conflict, Outcome, apply_outcome, reconcile
+
+log = logging.getLogger("rounds")
+
+CLIENT_FORKED = "CLIENT_FORKED"
+SEQ_GAP = "SEQ_GAP"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A batch as it stands before the door. Items without a `seq` (server-side clients) are numbered inside."""
+
+    actor: Actor
+    client: str
+    predecessor: str | None
+    sent: Moment
+    received_at: datetime
+    items: Sequence[Item]
+    device: Device | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """What became of a batch. `refused` is CLIENT_FORKED or SEQ_GAP, `at` its `from` or `expected`."""
+
+    last_seq: int
+    receipts: list[dict[str, Any]]
+    refused: str | None = None
+    at: int | None = None
+    head: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one mutation."""
+
+    status: str
+    code: str | None = None
+    field: str | None = None
+    conflicts: tuple[str, ...] = ()
+    version: int = 0
+    behind: str | None = None
+
+
+@dataclass(slots=True)
+class Sorted:
+    """A batch by its numbers: the `kept` prefix, of it what is `fresh`, and the `stored` entries of what is not."""
+
+    kept: list[tuple[int, Item]]
+    fresh: list[tuple[int, Item]]
+    stored: dict[int, dict[str, Any]]
+    refused: str | None = None
+    at: int | None = None
+
+
+def apply(submission: Submission) -> Answer:
+    """Take a batch in; what is acknowledged is durably stored.
+
+    An unexpected failure is tried once more; then each mutation goes alone, and the one that fails a third time is
+    parked as INTERNAL. A busy database raises to the caller (503), with nothing acknowledged.
+    """
+    for last_try in (False, True):
+        try:
+            with writing() as connection:
+                return _apply(connection, submission)
+        except Exception as error:
+            if is_busy(error):
+                raise
+            log.error("a batch failed%s", " again" if last_try else "", exc_info=error)
+    answer = Answer(0, [])
+    for item in submission.items:
+        single = replace(submission, items=[item])
+        try:
+            with writing() as connection:
+                part = _apply(connection, single)
+        except Exception as error:
+            if is_busy(error):
+                raise
+            log.error("mutation %s failed alone and is parked", item.id, exc_info=error)
+            with writing() as connection:
+                part = _apply(connection, single, internal=True)
+        answer = Answer(part.last_seq, answer.receipts + part.receipts, part.refused, part.at, part.head)
+        if part.refused:
+            break
+    return answer
+
+
+def lock_head(connection: Connection, org_id: str) -> dict[str, Any]:
+    """The organisation's head, locked to the end of the transaction."""
+    found = connection.execute(select(Head.__table__).where(Head.org_id == org_id).with_for_update()).mappings().one()
+    return dict(found)
+
+
+def _apply(connection: Connection, submission: Submission, *, internal: bool = False) -> Answer:
+    actor = submission.actor
+    head = lock_head(connection, actor.org_id)
+    client = _client(connection, submission)
+    if client is None:
+        first = next((item.seq for item in submission.items if item.seq), 1)
+        return Answer(0, [], CLIENT_FORKED, first, head["version"])
+    sorted_ = _sort(connection, submission, client)
+    entries, last_seq, version = dict(sorted_.stored), client["last_seq"], head["version"]
+    if sorted_.fresh:
+        version += 1
+        author = Author(actor.id or "", actor.role, client["root"])
+        work = Work(connection, actor, author, version, submission.received_at, submission.sent)
+        journal = _settle_all(work, sorted_.fresh, client["id"], head, internal=internal)
+        work.flush()
+        if work.people_changed:
+            grant.refresh(connection, actor.org_id, submission.received_at)
+        refresh_days(connection, actor.org_id, work.rep_days)
+        connection.execute(insert(Batch), [_batch(submission, version, client["root"])])
+        connection.execute(insert(Journal), journal)
+        connection.execute(
+            update(Head)
+            .where(Head.org_id == actor.org_id)
+            .values(version=version, entries=journal[-1]["n"], chain=journal[-1]["chain"])
+        )
+        last_seq = journal[-1]["seq"]
+        entries |= {entry["seq"]: entry for entry in journal}
+    _remember(connection, submission, client, last_seq)
+    receipts = [_receipt(item, entries[seq]) for seq, item in sorted_.kept]
+    return Answer(last_seq, receipts, sorted_.refused, sorted_.at, version)
+
+
+def _client(connection: Connection, submission: Submission) -> dict[str, Any] | None:
+    """The client's row, made if it is new; None for a client id of somebody else."""
+    org_id = submission.actor.org_id
+    wanted = [submission.client] + ([submission.predecessor] if submission.predecessor else [])
+    rows = connection.execute(
+        select(Client.__table__).where(Client.org_id == org_id, Client.id.in_(wanted))
+    ).mappings()
+    known = {row["id"]: dict(row) for row in rows}
+    client = known.get(submission.client)
+    if client is not None:
+        return client if client["person_id"] == submission.actor.id else None
+    before = known.get(submission.predecessor or "")
+    if before is not None and before["person_id"] != submission.actor.id:
+        before = None
+    made = {
+        "org_id": org_id,
+        "id": submission.client,
+        "person_id": submission.actor.id,
+        "root": before["root"] if before else submission.client,
+        "superseded": False,
+        "last_seq": 0,
+    }
+    connection.execute(insert(Client), [made])
+    if before:
+        connection.execute(
+            update(Client).where(Client.org_id == org_id, Client.id == before["id"]).values(superseded=True)
+        )
+    return made
+
+
+def _sort(connection: Connection, submission: Submission, client: dict[str, Any]) -> Sorted:
+    """Part a batch into what is new and what is stored already, up to the first fork, gap or disorder."""
+    last = client["last_seq"]
+    repeated = [item.seq for item in submission.items if item.seq is not None and item.seq <= last]
+    stored: dict[int, dict[str, Any]] = {}
+    if repeated:
+        rows = connection.execute(
+            select(Journal.__table__).where(
+                Journal.org_id == submission.actor.org_id,
+                Journal.client_id == client["id"],
+                Journal.seq.in_(repeated),
+            )
+        ).mappings()
+        stored = {row["seq"]: dict(row) for row in rows}
+    found = Sorted([], [], stored)
+    previous: int | None = None
+    for item in submission.items:
+        seq = last + 1 if item.seq is None and submission.actor.via != "phone" else item.seq
+        if seq is None or seq > last + 1 or (previous is not None and seq != previous + 1):
+            found.refused, found.at = SEQ_GAP, last + 1
+            break
+        if seq <= last:
+            if seq not in stored or stored[seq]["digest"] != item.digest:
+                found.refused, found.at = CLIENT_FORKED, seq
+                break
+        else:
+            found.fresh.append((seq, item))
+            last = seq
+        found.kept.append((seq, item))
+        previous = seq
+    return found
+
+
+def _settle_all(
+    work: Work,
+    fresh: list[tuple[int, Item]],
+    client: str,
+    head: dict[str, Any],
+    *,
+    internal: bool,
+) -> list[dict[str, Any]]:
+    """Settle new mutations in their order and return their journal entries."""
+    ids = [item.id for _, item in fresh]
+    rows = work.connection.execute(
+        select(Journal.__table__)
+        .where(Journal.org_id == work.org_id, Journal.mutation_id.in_(ids))
+        .order_by(Journal.n.desc())  # so that the first of several, the one that was applied, is remembered
+    ).mappings()
+    known = {row["mutation_id"]: dict(row) for row in rows}
+    mine = _clients_of(work, {row["client_id"] for row in known.values()})
+    work.load(_wanted(fresh))
+    number, chain = head["entries"], head["chain"]
+    journal: list[dict[str, Any]] = []
+    for seq, item in fresh:
+        before = known.get(item.id)
+        if internal:
+            settled = _park(work, item, codes.INTERNAL)
+        elif before is not None and (before["digest"] != item.digest or before["client_id"] not in mine):
+            settled = _park(work, item, codes.INVALID, "id")
+        elif before is not None:
+            settled = Settled(
+                before["status"],
+                before["code"],
+                (before["detail"] or {}).get("field"),
+                tuple(before["conflicts"]),
+                before["as_of"],
+            )
+        else:
+            settled = _settle(work, item, head["version"])
+        number += 1
+        salt = os.urandom(16)
+        seal = hashlib.sha256(salt + item.payload).hexdigest()
+        entry = {
+            "org_id": work.org_id,
+            "n": number,
+            "version": work.version,
+            "client_id": client,
+            "seq": seq,
+            "mutation_id": item.id,
+            "kind": item.kind,
+            "entity": item.entity,
+            "verb": item.verb,
+            "digest": item.digest,
+            "status": settled.status,
+            "code": settled.code,
+            "as_of": settled.version,
+            "detail": {"field": settled.field} if settled.field else None,
+            "conflicts": list(settled.conflicts),
+            "payload": item.payload,
+            "salt": salt,
+            "seal": seal,
+        }
+        entry["chain"] = chain = link(chain, entry)
+        journal.append(entry)
+        known.setdefault(item.id, entry)
+        mine.add(client)
+    return journal
+
+
+def link(chain: str, entry: dict[str, Any]) -> str:
+    """The chain digest of a journal entry behind the chain so far: what was sealed, by whom, and what became of it."""
+    told = (chain, entry["n"], entry["version"], entry["client_id"], entry["seq"], entry["mutation_id"], entry["seal"],
+            entry["status"], entry["code"])
+    return hashlib.sha256("\n".join(map(str, told)).encode()).hexdigest()
+
+
+def _clients_of(work: Work, ids: set[str]) -> set[str]:
+    """Those of these clients that belong to the actor."""
+    if not ids:
+        return set()
+    rows = work.connection.execute(
+        select(Client.id).where(
+            Client.org_id == work.org_id, Client.id.in_(ids), Client.person_id.is_not_distinct_from(work.actor.id)
+        )
+    )
+    return {client for (client,) in rows}
+
+
+def _wanted(fresh: list[tuple[int, Item]]) -> list[tuple[str, str]]:
+    """Every entity that these mutations name or refer to."""
+    wanted = []
+    for _, item in fresh:
+        if item.mutation is None or item.kind not in WRITABLE:
+            continue
+        wanted.append((item.kind, item.entity))
+        wanted += [(kind, target) for _, kind, target in references(item.mutation)]
+    return wanted
+
+
+def references(mutation: Mutation) -> list[tuple[str, str, str]]:
+    """(field, kind, id) of everything a mutation newly points at."""
+    known = WRITABLE[mutation.kind].references if mutation.kind in WRITABLE else {}
+    return [
+        (op.field, known[op.field], op.new)
+        for op in mutation.ops
+        if op.field in known and isinstance(op.new, str) and op.op == "set"
+    ]
+
+
+def _settle(work: Work, item: Item, head: int) -> Settled:
+    """What becomes of one new mutation; leaves its effect in `work`."""
+    if item.verb == "void":
+        return Settled("noop", version=work.version)
+    kind = WRITABLE.get(item.kind)
+    if kind is None:
+        return _park(work, item, codes.UNKNOWN_OP)
+    if item.mutation is None:
+        return _park(work, item, codes.INVALID, item.field)
+    mutation = item.mutation
+    if mutation.base > head:
+        mutation = replace(mutation, base=0)
+    row = work.row(mutation.kind, mutation.entity)
+    pointed = references(mutation)
+    parents = [target for _, name, target in pointed if work.row(name, target).entity is None]
+    if row.entity is None and mutation.verb != "create":
+        parents.append(mutation.entity)
+    if parents:
+        behind = work.parked_creation(parents)
+        if behind is not None:
+            return _park(work, item, codes.PARENT_PARKED, behind=behind[0])
+    if row.entity is None and mutation.verb == "create":
+        mutation = rights.complete(work, mutation)
+        pointed = references(mutation)
+    outcome = reconcile(row.entity, mutation, work.author, kind.policy)
+    refused = rights.refusal(work, row, mutation, pointed)
+    if refused is not None:
+        return _park(work, item, *refused)
+    if outcome.status == "parked":
+        return _park(work, item, outcome.code or codes.INVALID, outcome.field)
+    taken = _unique(work, row, mutation, outcome)
+    if taken is not None:
+        outcome = taken
+    conflicts = _conflicts(work, item, mutation, outcome)
+    if outcome.status != "noop":
+        entity = apply_outcome(row.entity, outcome, mutation, work.author, work.version)
+        work.put(row, entity)
+        follow = FOLLOWS.get(kind.name)
+        if follow is not None:
+            follow(work, row, mutation, outcome)
+    return Settled(outcome.status, outcome.code, None, conflicts, row.entity.version if row.entity else work.version)
+
+
+def _unique(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> Outcome | None:
+    """The outcome without a customer code that somebody else has: the row is kept, the code left empty, flagged."""
+    code = outcome.changes.get("code")
+    if mutation.kind != "customer" or not code:
+        return None
+    table: Any = WRITABLE["customer"].model.__table__
+    in_hand = any(
+        other.id != row.id and other.entity is not None and other.values().get("code") == code
+        for (kind, _), other in work.rows.items()
+        if kind == "customer"
+    )
+    if not in_hand:
+        stored = work.connection.execute(
+            select(table.c.id).where(table.c.org_id == work.org_id, table.c.code == code, table.c.id != row.id)
+        ).scalar_one_or_none()
+        moved = stored is not None and ("customer", stored) in work.rows and work.rows["customer", stored].changed
+        if stored is None or moved:
+            return None
+    kept = row.entity.values.get("code") if row.entity else None
+    lost = Conflict(field="code", kept=kept, lost=code, kept_by="current", code=codes.UNIQUE_TAKEN)
+    return replace(
+        outcome,
+        status="merged",
+        code=outcome.code or codes.UNIQUE_TAKEN,
+        changes={**outcome.changes, "code": kept},
+        conflicts=[*outcome.conflicts, lost],
+    )
+
+
+def _conflicts(work: Work, item: Item, mutation: Mutation, outcome: Outcome) -> tuple[str, ...]:
+    """Store the values that lost, each as an entity its author and their manager see; returns their ids."""
+    ids = []
+    for number, conflict in enumerate(outcome.conflicts):
+        identity = str(uuid5(NAMESPACE_OID, f"conflict:{item.id}:{number}"))
+        work.made["conflict", identity] = _made(work, identity) | {
+            "kind": mutation.kind,
+            "entity": mutation.entity,
+            "field": conflict.field,
+            "kept": conflict.kept,
+            "lost": conflict.lost,
+            "kept_by": conflict.kept_by,
+            "code": conflict.code,
+            "author_id": work.actor.id,
+            "at": work.received_at,
+            "status": "open",
+        }
+        ids.append(identity)
+    return tuple(ids)
+
+
+def _park(work: Work, item: Item, code: str, field: str | None = None, behind: str | None = None) -> Settled:
+    """Store a mutation that cannot be applied, where its author and their manager see it."""
+    identity = str(uuid5(NAMESPACE_OID, f"parked:{work.author.chain}:{item.id}:{item.digest}"))
+    work.made["parked", identity] = _made(work, identity) | {
+        "author_id": work.actor.id,
+        "kind": item.kind,
+        "entity": item.entity,
+        "verb": item.verb,
+        "code": code,
+        "field": field,
+        "behind": behind,
+        "raw": _ascii(item.payload),
+        "received_at": work.received_at,
+        "status": "open",
+    }
+    return Settled("parked", code, field, version=work.version, behind=behind)
+
+
+def _ascii(payload: bytes) -> str:
+    """JSON as ASCII text, so that any database keeps it, half surrogates and all."""
+    if payload.isascii():
+        return payload.decode()
+    return json.dumps(json.loads(payload.decode("utf-8", "surrogatepass")), separators=(",", ":"))
+
+
+def _made(work: Work, identity: str) -> dict[str, Any]:
+    return {
+        "org_id": work.org_id,
+        "id": identity,
+        "version": work.version,
+        "created_by": work.actor.id or "",
+        "archived": False,
+        "extra": {},
+        "stamps": {},
+    }
+
+
+def _batch(submission: Submission, version: int, root: str) -> dict[str, Any]:
+    sent = submission.sent
+    return {
+        "org_id": submission.actor.org_id,
+        "version": version,
+        "client_id": submission.client,
+        "root": root,
+        "person_id": submission.actor.id,
+        "role": submission.actor.role,
+        "active": submission.actor.active,
+        "received_at": submission.received_at,
+        "sent": {
+            "wall": sent.wall.isoformat(),
+            "mono_ms": sent.mono_ms,
+            "life": sent.life,
+            "offset_ms": sent.offset_ms,
+            "zone": sent.zone,
+        },
+    }
+
+
+def _remember(connection: Connection, submission: Submission, client: dict[str, Any], last_seq: int) -> None:
+    """Note how far the client is and what its phone said of itself."""
+    values: dict[str, Any] = {"last_seq": last_seq}
+    if submission.actor.via == "phone":
+        values |= {"contact_at": submission.received_at, "superseded": False}
+        device = submission.device
+        if device is not None:
+            values |= {
+                "unsent": device.unsent,
+                "oldest_unsent": device.oldest,
+                "app": device.app,
+                "persisted": device.persisted,
+                "push": device.push,
+            }
+    connection.execute(
+        update(Client).where(Client.org_id == submission.actor.org_id, Client.id == client["id"]).values(values)
+    )
+
+
+def _receipt(item: Item, entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "seq": entry["seq"],
+        "id": item.sent_id if item.sent_id is not None else item.id,
+        "status": entry["status"],
+        "code": entry["code"],
+        "version": entry["as_of"],
+        "conflicts": entry["conflicts"],
+        "detail": entry["detail"],
+    }

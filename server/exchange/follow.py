@@ -1,0 +1,96 @@
+"""What follows a change, inside its transaction: a visit is judged, a person's audiences are drawn anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from server.exchange.work import Row, Work
+from server.visits import rules
+from sync.clock import best_time, doubt_ms
+from sync.mutation import Mutation, moment_of
+from sync.reconcile import Outcome
+
+DEFAULT_RADIUS_M = 200
+RULE_SETTINGS = ("min_note_chars", "backfill_limit_h")
+"""Settings of an organisation that the rules of visits take."""
+
+Follow = Callable[[Work, Row, Mutation, Outcome], None]
+
+
+def judge_visit(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
+    """Conclude from the evidence what the server says of a visit, and mark the days it stands on."""
+    values = row.values()
+    written = best_time(mutation.at, work.sent, work.received_at)
+    clock: dict[str, Any] = dict(row.columns.get("clock") or {})
+    for name in ("check_in", "check_out"):
+        if outcome.changes.get(name):
+            moment = moment_of(outcome.changes[name])
+            clock[name] = {
+                "best": _text(best_time(moment, work.sent, work.received_at)),
+                "doubt_ms": doubt_ms(moment, work.sent, work.received_at),
+                "written": _text(written),
+                "received": _text(work.received_at),
+            }
+    if not work.actor.active:
+        clock["after_deactivation"] = True
+    customer = work.row("customer", values["customer_id"])
+    place = customer.values() if customer.entity else {}
+    settings = rules.Settings(
+        **{name: work.settings[name] for name in RULE_SETTINGS if name in work.settings}, zone=work.organisation_zone()
+    )
+    known = place.get("lat") is not None and place.get("lon") is not None
+    conclusions = rules.conclude(
+        values,
+        _clock(clock),
+        customer_place=(place["lat"], place["lon"]) if known else None,
+        radius_m=place.get("radius_m") or work.settings.get("radius_m", DEFAULT_RADIUS_M),
+        kind_rule=rules.KindRule(work.visit_kind(values.get("kind")) or {}),
+        settings=settings,
+        accepted=False,
+        after_deactivation=bool(clock.get("after_deactivation")),
+        no_position_habit=False,
+    )
+    day = conclusions["day"]
+    if day is None:
+        zone = rules.zone_of(mutation.at.zone) or UTC
+        day = conclusions["day"] = written.astimezone(zone).date().isoformat()
+    rep = values["rep_id"]
+    was = row.columns.get("day")
+    work.rep_days |= {(rep, known_day) for known_day in (was, day) if known_day}
+    if row.was is not None and row.was.values.get("rep_id") not in (None, rep) and was:
+        work.rep_days.add((row.was.values["rep_id"], was))
+    row.columns = {
+        "clock": clock,
+        "server": conclusions,
+        "day": day,
+        "at": datetime.fromisoformat(conclusions["check_in_at"]) if conclusions["check_in_at"] else written,
+        "valid": conclusions["valid"],
+        "trust": conclusions["trust"],
+    }
+
+
+def redraw_audiences(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
+    """A person or the team tree changed: who belongs to which audience is computed before the commit."""
+    work.people_changed = True
+
+
+FOLLOWS: dict[str, Follow] = {"visit": judge_visit, "person": redraw_audiences, "team": redraw_audiences}
+"""Kind -> what follows a change of one."""
+
+
+def _clock(clock: dict[str, Any]) -> dict[str, Any]:
+    parsed: dict[str, Any] = {"check_in": None, "check_out": None}
+    for name in parsed:
+        if name in clock:
+            facts = clock[name]
+            parsed[name] = {
+                "doubt_ms": facts["doubt_ms"],
+                **{key: datetime.fromisoformat(facts[key]) for key in ("best", "written", "received")},
+            }
+    return parsed
+
+
+def _text(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

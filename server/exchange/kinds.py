@@ -1,0 +1,281 @@
+"""The one table of kinds: for each its table, how its fields settle, who may write what, who is told, what follows.
+
+Rights are words for how an author stands to an entity (`relations` tells which hold): `rep` of a visit, `owner` of a
+customer, `team` (in an audience of its team), `lead` (manager of its team or of one above), `administrator`, and for a
+create `member` (has a team). A test walks kind x field x role x verb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.customers.model import Customer
+from server.db import Model
+from server.exchange.model import Conflict, Parked
+from server.people.model import Person, Setting, Team
+from server.people.rules import ROLES
+from server.visits.model import Outcome, Visit, VisitKind
+from sync import policy as p
+from sync.policy import Field, Policy
+
+MANAGERS = frozenset({"lead", "administrator"})
+EVERYBODY = frozenset({"owner", "team", "lead", "administrator"})
+ADMINISTRATOR = frozenset({"administrator"})
+REP = frozenset({"rep"})
+REP_OR_LEAD = frozenset({"rep", "lead", "administrator"})
+NOBODY: frozenset[str] = frozenset()
+
+WHILE_OPEN = frozenset({"open"})
+WHILE_LEAVING = frozenset({"open", "done"})
+MODES = ("in_person", "online", "phone")
+
+
+def _minutes_by_mode() -> p.Check:
+    minutes = p.number(0, 1440)
+
+    def test(value: Any) -> bool:
+        return type(value) is dict and value.keys() <= set(MODES) and all(map(minutes, value.values()))
+
+    return p.Check(test, {"type": "object", "properties": dict.fromkeys(MODES, minutes.schema), "additionalProperties": False})
+
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of entity.
+
+    `create`: relations that may create one; `rights`: field -> relations that may set it (a field not named takes
+    `other`); `archive`: relations that may archive and restore; `references`:
+    field -> kind it points at; `defaults`: what a create gets for a field it leaves out; `derived`: wire fields that the server adds to the document from columns of its own.
+    """
+
+    name: str
+    model: type[Model]
+    policy: Policy
+    create: frozenset[str] = ADMINISTRATOR
+    rights: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    other: frozenset[str] = ADMINISTRATOR
+    archive: frozenset[str] = ADMINISTRATOR
+    references: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    org_wide: bool = False
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """The wire fields, by name."""
+        return self.policy.fields
+
+    def may_set(self, name: str, relations: frozenset[str]) -> bool:
+        """Whether somebody of these relations may set this field."""
+        return bool(self.rights.get(name, self.other) & relations)
+
+    def document(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The entity as it travels: all fields, what this release does not know as it came, `archived`."""
+        known = {name: row[name] for name in (*self.policy.fields, *self.derived)}
+        return {**row["extra"], **known, "archived": row["archived"]}
+
+
+CUSTOMER = Kind(
+    name="customer",
+    model=Customer,
+    policy=Policy(
+        kind="customer",
+        fields={
+            "name": Field("value", check=p.text(200, 1), required=True),
+            "address": Field("value", check=p.text(500)),
+            "lat": Field("value", authority="manager", check=p.number(-90, 90)),
+            "lon": Field("value", authority="manager", check=p.number(-180, 180)),
+            "radius_m": Field("value", authority="manager", check=p.number(20, 5000)),
+            "owner_id": Field("value", authority="manager", check=p.uuid()),
+            "team_id": Field("value", authority="manager", check=p.uuid()),
+            "grade": Field("value", authority="manager", check=p.choice("A", "B", "C")),
+            "phone": Field("value", authority="rep", check=p.text(100)),
+            "contact": Field("value", authority="rep", check=p.text(200)),
+            "lifecycle": Field("value", authority="manager", check=p.choice("lead", "customer", "lost")),
+            "code": Field("value", authority="manager", check=p.text(100, 1)),
+            "note": Field("text", check=p.text(20_000)),
+            "tags": Field("set", check=p.tags()),
+        },
+    ),
+    create=frozenset({"member", "administrator"}),
+    rights={
+        name: MANAGERS for name in ("owner_id", "team_id", "grade", "radius_m", "lat", "lon", "code", "lifecycle")
+    },
+    other=EVERYBODY,
+    archive=MANAGERS,
+    references={"owner_id": "person", "team_id": "team"},
+)
+
+LEAD_FIELDS = frozenset({"owner_id", "team_id", "grade", "lat", "lon", "lifecycle"})
+"""Fields reserved for managers that a rep may still set on a lead of their own, while creating it."""
+
+VISIT = Kind(
+    name="visit",
+    model=Visit,
+    policy=Policy(
+        kind="visit",
+        fields={
+            "customer_id": Field("value", check=p.uuid(), required=True),
+            "rep_id": Field("value", check=p.uuid()),
+            "mode": Field("value", check=p.choice(*MODES)),
+            "kind": Field("value", check=p.text(64, 1)),
+            "planned_date": Field("value", check=p.date()),
+            "planned_time": Field("value", check=p.time()),
+            "outcome": Field("value", authority="rep", check=p.text(64, 1)),
+            "late_reason": Field("value", check=p.text(500)),
+            "minutes": Field("text", check=p.text(20_000)),
+            "next_step": Field("text", check=p.text(2_000)),
+            "tags": Field("set", check=p.tags()),
+            "photos": Field("set", check=p.tags(chars=64)),
+            "status": Field("state", check=p.choice("planned", "open", "done", "missed", "cancelled"), required=True),
+            "check_in": Field("evidence", check=p.moment()),
+            "check_out": Field("evidence", check=p.moment()),
+            "check_in_fix": Field("evidence", check=p.fix(), late=WHILE_OPEN),
+            "check_in_best_fix": Field("evidence", check=p.fix(), late=WHILE_OPEN),
+            "check_out_fix": Field("evidence", check=p.fix(), late=WHILE_LEAVING),
+            "server": Field("readonly"),
+        },
+        initial=frozenset({"planned", "open", "done"}),
+        steps={
+            "planned": frozenset({"open", "missed", "cancelled"}),
+            "missed": frozenset({"open"}),
+            "cancelled": frozenset({"open"}),
+            "open": frozenset({"done", "cancelled"}),
+            "done": frozenset(),
+        },
+        rank={"planned": 0, "missed": 1, "cancelled": 2, "open": 3, "done": 4},
+        flagged=frozenset({("missed", "open"), ("cancelled", "open")}),
+    ),
+    create=frozenset({"rep", "lead", "administrator"}),
+    rights={
+        "customer_id": REP_OR_LEAD,
+        "rep_id": REP_OR_LEAD,
+        "planned_date": REP_OR_LEAD,
+        "planned_time": REP_OR_LEAD,
+        "kind": REP_OR_LEAD,
+        "mode": REP_OR_LEAD,
+        "status": REP_OR_LEAD,
+        "server": NOBODY,
+    },
+    other=REP,
+    archive=NOBODY,
+    references={"customer_id": "customer", "rep_id": "person"},
+    defaults={"mode": "in_person"},
+    derived=("server",),
+    columns=("clock", "server", "day", "at", "valid", "trust"),
+)
+
+LEAD_STATES = frozenset({"planned", "cancelled"})
+"""States of a visit that a manager may bring about; the others are the rep's alone."""
+
+TEAM = Kind(
+    name="team",
+    model=Team,
+    policy=Policy(
+        kind="team",
+        fields={"name": Field("value", check=p.text(200, 1), required=True), "parent_id": Field("value", check=p.uuid())},
+    ),
+    references={"parent_id": "team"},
+    org_wide=True,
+)
+
+PERSON = Kind(
+    name="person",
+    model=Person,
+    policy=Policy(
+        kind="person",
+        fields={
+            "name": Field("value", check=p.text(200, 1), required=True),
+            "role": Field("value", check=p.choice(*ROLES), required=True),
+            "team_id": Field("value", check=p.uuid()),
+            "active": Field("value", check=p.flag()),
+            "locale": Field("value", check=p.choice("en", "zh-Hans")),
+            "time_zone": Field("value", check=p.zone(), required=True),
+        },
+    ),
+    references={"team_id": "team"},
+    defaults={"active": True, "locale": "en"},
+    org_wide=True,
+)
+
+VISIT_KIND = Kind(
+    name="visit_kind",
+    model=VisitKind,
+    policy=Policy(
+        kind="visit_kind",
+        fields={
+            "code": Field("value", check=p.text(64, 1), required=True),
+            "name": Field("value", check=p.text(200, 1), required=True),
+            "name_zh": Field("value", check=p.text(200)),
+            "min_minutes": Field("value", check=_minutes_by_mode()),
+        },
+    ),
+    defaults={"min_minutes": {}},
+    org_wide=True,
+)
+
+OUTCOME = Kind(
+    name="outcome",
+    model=Outcome,
+    policy=Policy(
+        kind="outcome",
+        fields={
+            "code": Field("value", check=p.text(64, 1), required=True),
+            "name": Field("value", check=p.text(200, 1), required=True),
+            "name_zh": Field("value", check=p.text(200)),
+            "position": Field("value", check=p.whole(0, 10_000)),
+        },
+    ),
+    defaults={"position": 0},
+    org_wide=True,
+)
+
+SETTING = Kind(
+    name="setting",
+    model=Setting,
+    policy=Policy(
+        kind="setting",
+        fields={"key": Field("value", check=p.text(64, 1), required=True), "value": Field("value", check=p.anything())},
+    ),
+    org_wide=True,
+)
+
+WRITABLE: dict[str, Kind] = {
+    kind.name: kind for kind in (SETTING, TEAM, PERSON, VISIT_KIND, OUTCOME, CUSTOMER, VISIT)
+}
+"""Kinds that mutations may name, in the order in which their rows are written (what is referred to comes first)."""
+
+_SERVER_MADE = Field("readonly")
+
+PARKED = Kind(
+    name="parked",
+    model=Parked,
+    policy=Policy(
+        kind="parked",
+        fields=dict.fromkeys(("author_id", "kind", "entity", "verb", "code", "field", "behind", "status"), _SERVER_MADE),
+    ),
+    derived=("raw", "received_at"),
+    create=NOBODY,
+    other=NOBODY,
+)
+
+CONFLICT = Kind(
+    name="conflict",
+    model=Conflict,
+    policy=Policy(
+        kind="conflict",
+        fields=dict.fromkeys(
+            ("kind", "entity", "field", "kept", "lost", "kept_by", "code", "author_id", "status"), _SERVER_MADE
+        ),
+    ),
+    derived=("at",),
+    create=NOBODY,
+    other=NOBODY,
+)
+
+READABLE: dict[str, Kind] = {**WRITABLE, "parked": PARKED, "conflict": CONFLICT}
+"""Kinds that a pull may carry."""

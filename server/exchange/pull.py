@@ -1,0 +1,182 @@
+"""What changed for a client since its token: rows of its scopes, page by page, over one snapshot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, and_, or_, select, tuple_, update
+
+from server.db import writing
+from server.exchange.kinds import READABLE, Kind
+from server.exchange.model import Client, Journal, Position
+from server.people.model import Head
+from sync import scopes
+from sync.scopes import Cursor, Plan, Token
+
+WINDOW = timedelta(days=180)
+"""How far back a phone holds its own visits."""
+
+MOST_ROWS = 1000
+FEWEST_ROWS = 10
+RESTORED_JUMP = 1_000_000
+_MOST_SCOPES_OF_AN_ENTITY = 16
+
+
+def pull(
+    connection: Connection,
+    org_id: str,
+    client: str,
+    granted: Collection[str],
+    token_text: str | None,
+    limit: int,
+    secret: bytes,
+    now: datetime,
+) -> dict[str, Any]:
+    """One page for `client`, which is granted these scopes, as PROTOCOL's `pull` document.
+
+    Raises `Restored` when the token knows a journal that this database does not.
+    """
+    head = connection.execute(select(Head.__table__).where(Head.org_id == org_id)).mappings().one()
+    token = scopes.unseal(token_text, secret) if token_text else None
+    forget = bool(token_text) and (token is None or token.organisation != org_id or token.client != client)
+    if token is not None and not forget and not _is_ours(connection, org_id, token, head["entries"]):
+        if max(token.positions.values(), default=0) > head["version"]:
+            raise Restored
+        forget = True
+    plan = scopes.plan(token, granted, head["version"], head["floor"], forget=forget)
+    limit = max(FEWEST_ROWS, min(limit, MOST_ROWS))
+    entities, more = _page(connection, org_id, plan, limit, now)
+    rows = _rows(connection, org_id, entities)
+    last: Cursor | None = entities[-1][0] if entities else plan.cursor
+    seen = (head["entries"], head["chain"])
+    after = scopes.advance(plan, last, more=more, organisation=org_id, client=client, seen=seen)
+    acked = connection.execute(
+        select(Client.last_seq).where(Client.org_id == org_id, Client.id == client)
+    ).scalar_one_or_none()
+    return {
+        "rows": rows,
+        "drop": plan.drop,
+        "reset": plan.reset,
+        "acked_seq": acked or 0,
+        "more": more or plan.waiting,
+        "token": scopes.seal(after, secret),
+    }
+
+
+class Restored(Exception):
+    """The database is older than what a client has seen of it."""
+
+
+def jump(org_id: str, known: int) -> None:
+    """After a restore: put the head beyond every version that was ever given away, so that none is used twice."""
+    with writing() as connection:
+        head = connection.execute(select(Head.version).where(Head.org_id == org_id).with_for_update()).scalar_one()
+        if head < known:
+            connection.execute(
+                update(Head).where(Head.org_id == org_id).values(version=max(head, known) + RESTORED_JUMP)
+            )
+
+
+def newest_of(token_text: str, secret: bytes) -> int:
+    """The highest version a token speaks of."""
+    token = scopes.unseal(token_text, secret)
+    return max(token.positions.values(), default=0) if token else 0
+
+
+def _is_ours(connection: Connection, org_id: str, token: Token, entries: int) -> bool:
+    number, chain = token.seen
+    if number == 0:
+        return True
+    if number > entries:
+        return False
+    found = connection.execute(
+        select(Journal.chain).where(Journal.org_id == org_id, Journal.n == number)
+    ).scalar_one_or_none()
+    return found == chain
+
+
+def _page(
+    connection: Connection, org_id: str, plan: Plan, limit: int, now: datetime
+) -> tuple[list[tuple[Cursor, dict[str, int]]], bool]:
+    """Up to `limit` entities after the plan's cursor, each with its scopes, and whether there are more."""
+    if not plan.positions:
+        return [], False
+    by_position: dict[int, list[str]] = {}
+    for scope, position in plan.positions.items():
+        by_position.setdefault(position, []).append(scope)
+    place = tuple_(Position.version, Position.kind, Position.id)
+    since = (now - WINDOW).date().isoformat()
+    statement = (
+        select(Position.version, Position.kind, Position.id, Position.scope, Position.removed_at)
+        .where(
+            Position.org_id == org_id,
+            Position.version <= plan.upto,
+            or_(
+                *(
+                    and_(
+                        Position.scope.in_(names),
+                        Position.version > position,
+                        # what was never sent need not be taken back
+                        *([Position.removed_at.is_(None)] if position == 0 else []),
+                    )
+                    for position, names in by_position.items()
+                )
+            ),
+            or_(Position.day.is_(None), Position.day >= since),
+        )
+        .order_by(Position.version, Position.kind, Position.id)
+        .limit(limit + _MOST_SCOPES_OF_AN_ENTITY)
+    )
+    if plan.cursor is not None:
+        statement = statement.where(place > tuple_(*plan.cursor))
+    found = connection.execute(statement).all()
+    entities: list[tuple[Cursor, dict[str, int]]] = []
+    for version, kind, entity, scope, removed_at in found:
+        cursor = (version, kind, entity)
+        if not entities or entities[-1][0] != cursor:
+            entities.append((cursor, {}))
+        entities[-1][1][scope] = int(removed_at is None)
+    full = len(found) == limit + _MOST_SCOPES_OF_AN_ENTITY
+    if full:  # the last entity may go on behind the edge
+        entities.pop()
+    more = full or len(entities) > limit
+    return entities[:limit], more
+
+
+def _rows(
+    connection: Connection, org_id: str, entities: list[tuple[Cursor, dict[str, int]]]
+) -> list[dict[str, Any]]:
+    wanted: dict[str, set[str]] = {}
+    for (_, kind, entity), told in entities:
+        if any(told.values()):
+            wanted.setdefault(kind, set()).add(entity)
+    documents = {name: _documents(connection, org_id, READABLE[name], ids) for name, ids in wanted.items()}
+    rows = []
+    for (version, kind, entity), told in entities:
+        row: dict[str, Any] = {"kind": kind, "id": entity, "version": version, "scopes": told}
+        if any(told.values()):
+            row["data"] = documents[kind][entity]
+        rows.append(row)
+    return rows
+
+
+def _documents(connection: Connection, org_id: str, kind: Kind, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    table: Any = kind.model.__table__
+    rows = connection.execute(select(table).where(table.c.org_id == org_id, table.c.id.in_(ids))).mappings()
+    if kind.name == "parked":
+        return {row["id"]: _parked(kind.document(row)) for row in rows}
+    return {row["id"]: kind.document(row) for row in rows}
+
+
+def _parked(document: dict[str, Any]) -> dict[str, Any]:
+    """A parked mutation with what was tried: the mutation itself, or its text where no strict reader takes it."""
+    raw = document.pop("raw")
+    try:
+        document["mutation"] = orjson.loads(raw)
+    except json.JSONDecodeError:
+        document["mutation"] = raw
+    return document

@@ -1,0 +1,175 @@
+"""Rights at the door: may this author do this to this entity, and see what it points at?
+
+The table itself stands in `kinds`; here is how it is read. The answer is a parking code, never an error: what somebody
+wrote is kept even where they may not write it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from server.exchange.kinds import LEAD_FIELDS, LEAD_STATES, WRITABLE, Kind
+from server.exchange.work import Row, Work
+from server.people.rules import makes_a_ring
+from sync import receipt as codes
+from sync.mutation import VERBS, Mutation, Op
+
+Refusal = tuple[str, str | None]
+"""A parking code and the field it concerns."""
+
+NONE: frozenset[str] = frozenset()
+
+
+def complete(work: Work, mutation: Mutation) -> Mutation:
+    """A create with what it leaves out: the kind's defaults, its author as rep or owner, their team."""
+    kind = WRITABLE[mutation.kind]
+    given = {op.field: op.new for op in mutation.ops if op.op == "set" and op.new is not None}
+    missing: dict[str, Any] = dict(kind.defaults)
+    actor = work.actor
+    if mutation.kind == "visit":
+        missing["rep_id"] = actor.id
+    elif mutation.kind == "customer":
+        if actor.role == "rep":
+            missing |= {"owner_id": actor.id, "team_id": actor.team_id, "lifecycle": "lead"}
+        else:
+            owner = given.get("owner_id")
+            missing |= {
+                "team_id": work.team_of(owner if isinstance(owner, str) else None) or actor.team_id or work.root_team(),
+                "lifecycle": "customer",
+            }
+    added = [Op(name, "set", None, value) for name, value in missing.items() if name not in given and value is not None]
+    if not added:
+        return mutation
+    names = {op.field for op in added}
+    return replace(mutation, ops=[op for op in mutation.ops if op.field not in names] + added)
+
+
+def refusal(work: Work, row: Row, mutation: Mutation, pointed: list[tuple[str, str, str]]) -> Refusal | None:
+    """Why this mutation may not be applied, or None where nothing speaks against it."""
+    if mutation.verb not in VERBS:
+        return None
+    if mutation.verb == "create":
+        if row.entity is not None:
+            return None  # either the author's own again, or an id that is taken: the core tells them apart
+        return _refused_creation(work, row.kind, mutation, pointed)
+    if row.entity is None:
+        return codes.SCOPE_LOST, None
+    relations = relations_to(work, row)
+    if not relations:
+        return codes.SCOPE_LOST, None
+    kind = row.kind
+    if mutation.verb in {"archive", "restore"}:
+        own_lead = kind.name == "customer" and "owner" in relations and row.values().get("lifecycle") == "lead"
+        return None if kind.archive & relations or own_lead else (codes.FORBIDDEN, None)
+    for op in mutation.ops:
+        if op.field in kind.fields and kind.fields[op.field].kind != "readonly":
+            if not kind.may_set(op.field, relations):
+                return codes.FORBIDDEN, op.field
+            if kind.name == "visit" and (refused := _refused_visit_step(row, op, relations)):
+                return refused
+    return _lost_reference(work, kind, mutation, pointed, evidence=False)
+
+
+def relations_to(work: Work, row: Row) -> frozenset[str]:
+    """How the actor stands to an entity that exists; empty where they may not even know of it."""
+    actor, values, found = work.actor, row.values(), set()
+    if actor.role == "administrator":
+        found.add("administrator")
+    if row.kind.org_wide:
+        return frozenset(found | {"reader"}) if actor.active else frozenset(found)
+    if row.kind.name == "visit":
+        if values["rep_id"] == actor.id:
+            found.add("rep")
+        if actor.active and work.leads(work.team_of(values["rep_id"])):
+            found.add("lead")
+        return frozenset(found)
+    if not actor.active:
+        return NONE
+    team = values.get("team_id")
+    if values.get("owner_id") == actor.id and actor.id is not None:
+        found.add("owner")
+    if team and f"team:{team}" in work.scopes and work.settings.get("share_team_customers", True):
+        found.add("team")
+    if work.leads(team):
+        found.add("lead")
+    return frozenset(found)
+
+
+def _refused_visit_step(row: Row, op: Op, relations: frozenset[str]) -> Refusal | None:
+    """What a visit's state adds to the table: its customer stands once it began; a manager plans and cancels, no more."""
+    planned = row.values()["status"] == "planned"
+    if op.field in {"customer_id", "rep_id"} and op.new != row.values()[op.field]:
+        if not planned or (op.field == "rep_id" and not relations & {"lead", "administrator"}):
+            return codes.FORBIDDEN, op.field
+    if "rep" not in relations:
+        if op.field in {"mode", "kind", "planned_date", "planned_time"} and not planned:
+            return codes.FORBIDDEN, op.field
+        if op.field == "status" and op.new not in LEAD_STATES:
+            return codes.FORBIDDEN, op.field
+    return None
+
+
+def _refused_creation(
+    work: Work, kind: Kind, mutation: Mutation, pointed: list[tuple[str, str, str]]
+) -> Refusal | None:
+    actor = work.actor
+    given = {op.field: op.new for op in mutation.ops}
+    if kind.name == "visit":
+        return _refused_new_visit(work, mutation, given, pointed)
+    if not actor.active:
+        return codes.FORBIDDEN, None
+    relations = {"administrator"} if actor.role == "administrator" else set()
+    if actor.team_id:
+        relations.add("member")
+    if not kind.create & relations:
+        return codes.FORBIDDEN, None
+    if kind.name == "team" and makes_a_ring(work.team_parents(), mutation.entity, given.get("parent_id")):
+        return codes.INVALID, "parent_id"
+    if kind.name == "customer" and "administrator" not in relations and (refused := _refused_lead(work, given)):
+        return refused
+    return _lost_reference(work, kind, mutation, pointed, evidence=False)
+
+
+def _refused_lead(work: Work, given: dict[str, Any]) -> Refusal | None:
+    """What somebody other than an administrator may not say of a new customer."""
+    actor = work.actor
+    if actor.role == "manager":
+        return None if work.leads(given.get("team_id")) else (codes.SCOPE_LOST, "team_id")
+    own = {"owner_id": actor.id, "team_id": actor.team_id, "lifecycle": "lead"}
+    reserved = WRITABLE["customer"].rights
+    for name, value in given.items():
+        if name in own and value != own[name]:
+            return codes.FORBIDDEN, name
+        if name in reserved and name not in LEAD_FIELDS and value is not None:
+            return codes.FORBIDDEN, name
+    return None
+
+
+def _refused_new_visit(
+    work: Work, mutation: Mutation, given: dict[str, Any], pointed: list[tuple[str, str, str]]
+) -> Refusal | None:
+    actor, rep, planned = work.actor, given.get("rep_id"), given.get("status") == "planned"
+    if rep != actor.id or actor.id is None:
+        if not planned:
+            return codes.FORBIDDEN, "rep_id"
+        if not actor.active or not work.leads(work.team_of(rep)):
+            return codes.SCOPE_LOST, "rep_id"
+    if planned and not actor.active:
+        return codes.FORBIDDEN, None
+    return _lost_reference(work, WRITABLE["visit"], mutation, pointed, evidence=not planned)
+
+
+def _lost_reference(
+    work: Work, kind: Kind, mutation: Mutation, pointed: list[tuple[str, str, str]], *, evidence: bool
+) -> Refusal | None:
+    """SCOPE_LOST for a reference that does not exist or is not the author's to see: both answer alike."""
+    for field, name, target in pointed:
+        if name == kind.name == "team" and makes_a_ring(work.team_parents(), mutation.entity, target):
+            return codes.INVALID, field
+        row = work.row(name, target)
+        if row.entity is None:
+            return codes.SCOPE_LOST, field
+        if name == "customer" and not relations_to(work, row) and not (evidence and work.held_lately(target)):
+            return codes.SCOPE_LOST, field
+    return None

@@ -1,0 +1,108 @@
+"""HTTP of the exchange: POST /api/sync, and the contract itself at GET /api/schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from server import auth
+from server.auth import Principal, for_roles, open_to_all
+from server.db import reading
+from server.errors import Problem, body
+from server.exchange import documents, pull
+from server.exchange.apply import CLIENT_FORKED, Answer, Submission, apply
+from server.exchange.contract import contract
+from server.exchange.work import Actor
+from server.people import grant
+
+blueprint = Blueprint("exchange", __name__, url_prefix="/api", description="What phones send and receive")
+
+PROTOCOL = 1
+
+
+def actor_of(principal: Principal) -> Actor:
+    """The signed-in person as the door knows them."""
+    return Actor(principal.org_id, principal.person_id, principal.role, principal.team_id, principal.active)
+
+
+@blueprint.route("/sync", methods=["POST"])
+@blueprint.doc(
+    requestBody={"content": {"application/json": {"schema": {"$ref": "/api/schema#/$defs/exchange"}}}, "required": True}
+)
+@blueprint.response(200, description="Receipts, and a page of what changed")
+@blueprint.alt_response(409, description="CLIENT_FORKED with `from`, SEQ_GAP with `expected`; the prefix is kept")
+@blueprint.alt_response(413, description="TOO_LARGE: halve the batch")
+@blueprint.alt_response(422, description="INVALID: the envelope itself cannot be read")
+@blueprint.alt_response(503, description="BUSY: try again after Retry-After")
+@for_roles(uploads=True)
+def sync(principal: Principal) -> Response:
+    """Push mutations, get receipts, pull what changed."""
+    received_at = auth.now()
+    raw = documents.unpack(request.get_data(cache=False), request.headers.get("Content-Encoding"))
+    envelope, items = documents.read(raw)
+    if envelope.protocol != PROTOCOL and not items:
+        raise Problem(426, "TOO_OLD", "This app is too old to pull; what it pushes is still taken.")
+    client = str(envelope.client)
+    answer = apply(
+        Submission(
+            actor=actor_of(principal),
+            client=client,
+            predecessor=str(envelope.predecessor) if envelope.predecessor else None,
+            sent=envelope.sent,
+            received_at=received_at,
+            items=items,
+            device=documents.device_of(envelope),
+        )
+    )
+    told: dict[str, Any] = {
+        "received_at": received_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "last_seq": answer.last_seq,
+        "receipts": answer.receipts,
+        "pull": None,
+    }
+    if answer.refused:
+        return _answer(409, _refusal(answer) | {"received_at": told["received_at"]})
+    if envelope.pull is not None and envelope.protocol == PROTOCOL:
+        told["pull"] = _pull(principal, client, envelope.pull, received_at)
+    return _answer(200, told)
+
+
+def _refusal(answer: Answer) -> dict[str, Any]:
+    forked = answer.refused == CLIENT_FORKED
+    detail = "Another outbox writes under this client id." if forked else "Mutations are missing before these."
+    return body(
+        answer.refused or "",
+        detail,
+        last_seq=answer.last_seq,
+        receipts=answer.receipts,
+        **{"from" if forked else "expected": answer.at},
+    )
+
+
+def _pull(principal: Principal, client: str, wish: documents.PullWish, now: Any) -> dict[str, Any]:
+    secret = auth.config().secret
+    for _ in range(2):
+        try:
+            with reading() as connection:
+                granted = grant.held(connection, principal.org_id, principal.person_id)
+                return pull.pull(connection, principal.org_id, client, granted, wish.token, wish.limit, secret, now)
+        except pull.Restored:
+            pull.jump(principal.org_id, pull.newest_of(wish.token or "", secret))
+    raise Problem(503, "BUSY", "The server is being restored; try again.", headers={"Retry-After": "5"})
+
+
+def _answer(status: int, document: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(document), status, content_type="application/json")
+
+
+@blueprint.route("/schema", methods=["GET"])
+@blueprint.response(200, description="JSON Schema of the exchange")
+@open_to_all
+def schema() -> Response:
+    """The contract as JSON Schema, made from the tables that the server itself uses."""
+    response = _answer(200, contract())
+    response.add_etag()
+    return response.make_conditional(request)

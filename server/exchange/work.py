@@ -1,0 +1,320 @@
+"""What one writing transaction knows and is about to write: entities by kind and id, loaded in a few wide reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from server.db import upsert
+from server.exchange.kinds import READABLE, WRITABLE, Kind
+from server.exchange.model import Parked, Position
+from server.people.grant import parents_of
+from server.people.model import Grant, Organisation, Setting
+from server.people.rules import LEADERS, above
+from server.visits.model import VisitKind
+from sync.mutation import Author, Moment
+from sync.reconcile import Entity
+
+EVIDENCE_WINDOW = timedelta(days=90)
+"""How long after losing a customer what happened there is still taken from its author (PROTOCOL, Rights)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a person, or nobody (`id` None) where the command line does. `via` is the door they came by."""
+
+    org_id: str
+    id: str | None
+    role: str
+    team_id: str | None
+    active: bool = True
+    via: str = "phone"
+
+
+@dataclass(slots=True)
+class Row:
+    """One entity in the hands of a transaction: how it was, how it will be, its columns beside the wire's fields."""
+
+    kind: Kind
+    id: str
+    entity: Entity | None
+    columns: dict[str, Any] = field(default_factory=dict)
+    was: Entity | None = None
+    changed: bool = False
+
+    def values(self) -> Mapping[str, Any]:
+        """The field values; raises AttributeError for an entity that does not exist."""
+        assert self.entity is not None
+        return self.entity.values
+
+
+class Work:
+    """The unit of work of one exchange. Everything is read under the organisation's lock."""
+
+    def __init__(
+        self, connection: Connection, actor: Actor, author: Author, version: int, received_at: datetime, sent: Moment
+    ) -> None:
+        self.connection = connection
+        self.actor = actor
+        self.author = author
+        self.org_id = actor.org_id
+        self.version = version
+        self.received_at = received_at
+        self.sent = sent
+        self.rows: dict[tuple[str, str], Row] = {}
+        self.made: dict[tuple[str, str], dict[str, Any]] = {}  # parked and conflicts, as rows
+        self.rep_days: set[tuple[str, str]] = set()
+        self.people_changed = False
+        self._scopes: frozenset[str] | None = None
+        self._held_once: dict[str, bool] = {}
+        self._zone: str | None = None
+        self._settings: dict[str, Any] | None = None
+        self._visit_kinds: dict[str, Mapping[str, Any]] | None = None
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def load(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Bring these entities in, one statement a kind; what does not exist is remembered as missing."""
+        by_kind: dict[str, set[str]] = {}
+        for kind, entity in wanted:
+            if kind in WRITABLE and (kind, entity) not in self.rows:
+                by_kind.setdefault(kind, set()).add(entity)
+        for name, ids in by_kind.items():
+            kind = WRITABLE[name]
+            table: Any = kind.model.__table__
+            found = self.connection.execute(
+                select(table).where(table.c.org_id == self.org_id, table.c.id.in_(ids))
+            ).mappings()
+            for row in found:
+                self.rows[name, row["id"]] = Row(
+                    kind,
+                    row["id"],
+                    entity_of(kind, row),
+                    {column: row[column] for column in kind.columns},
+                    was=entity_of(kind, row),
+                )
+            for missing in ids:
+                self.rows.setdefault((name, missing), Row(kind, missing, None))
+
+    def row(self, kind: str, entity: str) -> Row:
+        """The entity, loaded now if it was not yet; its `entity` is None where there is none."""
+        if (kind, entity) not in self.rows:
+            self.load([(kind, entity)])
+        return self.rows[kind, entity]
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """The audiences the actor belongs to now."""
+        if self._scopes is None:
+            if self.actor.id is None:
+                self._scopes = frozenset()
+            else:
+                self._scopes = frozenset(
+                    scope
+                    for (scope,) in self.connection.execute(
+                        select(Grant.scope).where(
+                            Grant.org_id == self.org_id, Grant.person_id == self.actor.id, Grant.until.is_(None)
+                        )
+                    )
+                )
+        return self._scopes
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The organisation's settings."""
+        if self._settings is None:
+            rows = self.connection.execute(select(Setting.key, Setting.value).where(Setting.org_id == self.org_id))
+            self._settings = {key: value for key, value in rows}
+        return self._settings
+
+    def visit_kind(self, code: str | None) -> Mapping[str, Any] | None:
+        """The minimum minutes of a visit kind by mode, None for an unknown one."""
+        if self._visit_kinds is None:
+            rows = self.connection.execute(
+                select(VisitKind.code, VisitKind.min_minutes).where(VisitKind.org_id == self.org_id)
+            )
+            self._visit_kinds = {known: minutes for known, minutes in rows}
+        return self._visit_kinds.get(code) if code else None
+
+    def organisation_zone(self) -> str:
+        """The organisation's own time zone."""
+        if self._zone is None:
+            self._zone = self.connection.execute(
+                select(Organisation.time_zone).where(Organisation.id == self.org_id)
+            ).scalar_one()
+        return self._zone
+
+    def team_of(self, person_id: str | None) -> str | None:
+        """The team of a person, None for nobody."""
+        if person_id is None:
+            return None
+        if person_id == self.actor.id:
+            return self.actor.team_id
+        person = self.row("person", person_id).entity
+        return None if person is None else person.values.get("team_id")
+
+    def team_parents(self) -> dict[str, str | None]:
+        """The team tree as it will stand: what is stored under what this transaction changes."""
+        parents = parents_of(self.connection, self.org_id)
+        for (kind, team), row in self.rows.items():
+            if kind == "team" and row.entity is not None:
+                parents[team] = row.entity.values.get("parent_id")
+        return parents
+
+    def root_team(self) -> str | None:
+        """A team without a parent, if there is one."""
+        return min((team for team, parent in self.team_parents().items() if parent is None), default=None)
+
+    def leads(self, team_id: str | None) -> bool:
+        """Whether the actor leads this team."""
+        if self.actor.role == "administrator":
+            return True
+        return self.actor.role in LEADERS and team_id is not None and f"lead:{team_id}" in self.scopes
+
+    def held_lately(self, customer_id: str) -> bool:
+        """Whether the actor held a scope of the customer at any time in the evidence window before receipt."""
+        if customer_id not in self._held_once:
+            since = self.received_at - EVIDENCE_WINDOW
+            found = self.connection.execute(
+                select(Position.id)
+                .join(Grant, (Grant.org_id == Position.org_id) & (Grant.scope == Position.scope))
+                .where(
+                    Position.org_id == self.org_id,
+                    Position.kind == "customer",
+                    Position.id == customer_id,
+                    Grant.person_id == self.actor.id,
+                    or_(Grant.until.is_(None), Grant.until > since),
+                    or_(Position.removed_at.is_(None), Position.removed_at > since),
+                )
+                .limit(1)
+            ).first()
+            self._held_once[customer_id] = found is not None
+        return self._held_once[customer_id]
+
+    def parked_creation(self, ids: Iterable[str]) -> tuple[str, str] | None:
+        """(parked id, entity) of the parked creation of one of these entities by the actor, if there is one."""
+        wanted = set(ids)
+        for row in self.made.values():
+            if row.get("verb") == "create" and row["entity"] in wanted:
+                return row["id"], row["entity"]
+        found = self.connection.execute(
+            select(Parked.id, Parked.entity).where(
+                Parked.org_id == self.org_id,
+                Parked.entity.in_(wanted),
+                Parked.verb == "create",
+                Parked.status == "open",
+                Parked.author_id == self.actor.id,
+            )
+        ).first()
+        return (found[0], found[1]) if found else None
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def put(self, row: Row, entity: Entity) -> None:
+        """Take the new state of an entity."""
+        row.entity = entity
+        row.changed = True
+
+    def flush(self) -> None:
+        """Write the changed entities, what was parked and the conflicts, and where all of them now are told."""
+        for name in WRITABLE:
+            changed = [row for (kind, _), row in self.rows.items() if kind == name and row.changed]
+            if name == "team":  # a parent before its children
+                changed.sort(key=lambda row: len(above(self.team_parents(), row.id)))
+            upsert(WRITABLE[name].model, self.connection, [self._columns(row) for row in changed])
+        for name in ("parked", "conflict"):
+            upsert(
+                READABLE[name].model, self.connection, [row for (kind, _), row in self.made.items() if kind == name]
+            )
+        self._tell()
+
+    def _columns(self, row: Row) -> dict[str, Any]:
+        entity = row.entity
+        assert entity is not None
+        columns: dict[str, Any] = {"org_id": self.org_id, "id": row.id}
+        for name, known in row.kind.fields.items():
+            if known.kind != "readonly":
+                value = entity.values.get(name)
+                columns[name] = [] if value is None and known.kind == "set" else value
+        return columns | row.columns | {
+            "version": self.version,
+            "created_by": entity.created_by,
+            "archived": entity.archived,
+            "extra": entity.extra,
+            "stamps": entity.stamps,
+        }
+
+    def audience(self, row: Row) -> set[str]:
+        """The scopes an entity belongs to (PROTOCOL, Pull)."""
+        if row.kind.org_wide:
+            return {"org"}
+        values = row.values()
+        if row.kind.name == "customer":
+            scopes = set()
+            if values.get("owner_id"):
+                scopes.add(f"person:{values['owner_id']}")
+            if values.get("team_id"):
+                shares = self.settings.get("share_team_customers", True)
+                scopes.add(f"team:{values['team_id']}" if shares else f"lead:{values['team_id']}")
+            return scopes
+        scopes = {f"person:{values['rep_id']}"}
+        team = self.team_of(values["rep_id"])
+        if team and row.columns.get("trust") == "review":
+            scopes.add(f"lead:{team}")
+        return scopes
+
+    def _tell(self) -> None:
+        """Move the positions of what changed to this version; what left a scope stays there as a tombstone."""
+        changed = [row for row in self.rows.values() if row.changed]
+        known: dict[tuple[str, str], set[str]] = {}
+        old = [row.id for row in changed if row.was is not None]
+        if old:
+            rows = self.connection.execute(
+                select(Position.scope, Position.kind, Position.id).where(
+                    Position.org_id == self.org_id,
+                    Position.kind.in_({row.kind.name for row in changed}),
+                    Position.id.in_(old),
+                    Position.removed_at.is_(None),
+                )
+            )
+            for scope, kind, entity in rows:
+                known.setdefault((kind, entity), set()).add(scope)
+        positions = []
+        for row in changed:
+            now_in = self.audience(row)
+            day = row.columns.get("day")
+            for scope in now_in | known.get((row.kind.name, row.id), set()):
+                positions.append(self._position(scope, row.kind.name, row.id, scope not in now_in, day))
+        team = self.team_of(self.actor.id)
+        for (kind, entity), made in self.made.items():
+            for scope in (f"person:{made['author_id']}" if made["author_id"] else None, f"lead:{team}" if team else None):
+                if scope:
+                    positions.append(self._position(scope, kind, entity, False, None))
+        upsert(Position, self.connection, positions)
+
+    def _position(self, scope: str, kind: str, entity: str, removed: bool, day: str | None) -> dict[str, Any]:
+        return {
+            "org_id": self.org_id,
+            "scope": scope,
+            "kind": kind,
+            "id": entity,
+            "version": self.version,
+            "removed_at": self.received_at if removed else None,
+            "day": day,
+        }
+
+
+def entity_of(kind: Kind, row: Mapping[str, Any]) -> Entity:
+    """A table row as the pure core sees it."""
+    return Entity(
+        values={name: row[name] for name, known in kind.fields.items() if known.kind != "readonly"},
+        extra=row["extra"] or {},
+        stamps=row["stamps"] or {},
+        archived=row["archived"],
+        created_by=row["created_by"],
+        version=row["version"],
+    )

@@ -1,0 +1,531 @@
+"""The first tables"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+import server.db
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "grant",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("since", server.db.Instant(), nullable=False),
+        sa.Column("until", server.db.Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("org_id", "person_id", "scope", "since"),
+    )
+    op.create_index("ix_grant_scope", "grant", ["org_id", "scope"], unique=False)
+
+    op.create_table(
+        "organisation",
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("slug", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("time_zone", sa.String(), nullable=False),
+        sa.Column("week_start", sa.Integer(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
+        sa.Column("created_at", server.db.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("slug"),
+    )
+    op.create_table(
+        "rep_day",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("day", sa.String(), nullable=False),
+        sa.Column("rep_id", server.db.Id, nullable=False),
+        sa.Column("visits", sa.Integer(), nullable=False),
+        sa.Column("valid_visits", sa.Integer(), nullable=False),
+        sa.Column("valid_s", sa.Integer(), nullable=False),
+        sa.Column("review", sa.Integer(), nullable=False),
+        sa.Column("in_person", sa.Integer(), nullable=False),
+        sa.Column("no_position", sa.Integer(), nullable=False),
+        sa.Column("first_check_in", server.db.Instant(), nullable=True),
+        sa.Column("last_check_out", server.db.Instant(), nullable=True),
+        sa.Column("open_visit", server.db.Json, nullable=True),
+        sa.Column("position", server.db.Json, nullable=True),
+        sa.Column("line", server.db.Json, nullable=False),
+        sa.PrimaryKeyConstraint("org_id", "day", "rep_id"),
+    )
+    op.create_index("ix_rep_day_rep", "rep_day", ["org_id", "rep_id", "day"], unique=False)
+
+    op.create_table(
+        "sign_in_attempt",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("at", server.db.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_sign_in_attempt", "sign_in_attempt", ["subject", "at"], unique=False)
+
+    op.create_table(
+        "batch",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("client_id", server.db.Id, nullable=False),
+        sa.Column("root", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=True),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("received_at", server.db.Instant(), nullable=False),
+        sa.Column("sent", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "version"),
+    )
+    op.create_table(
+        "client",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=True),
+        sa.Column("root", server.db.Id, nullable=False),
+        sa.Column("superseded", sa.Boolean(), nullable=False),
+        sa.Column("last_seq", sa.BigInteger(), nullable=False),
+        sa.Column("contact_at", server.db.Instant(), nullable=True),
+        sa.Column("unsent", sa.Integer(), nullable=False),
+        sa.Column("oldest_unsent", server.db.Instant(), nullable=True),
+        sa.Column("app", sa.String(), nullable=True),
+        sa.Column("persisted", sa.Boolean(), nullable=True),
+        sa.Column("push", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_client_person", "client", ["org_id", "person_id"], unique=False)
+
+    op.create_table(
+        "conflict",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("entity", server.db.Id, nullable=False),
+        sa.Column("field", sa.String(), nullable=False),
+        sa.Column("kept", server.db.Json, nullable=True),
+        sa.Column("lost", server.db.Json, nullable=True),
+        sa.Column("kept_by", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("author_id", server.db.Id, nullable=True),
+        sa.Column("at", server.db.Instant(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_table(
+        "head",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("entries", sa.BigInteger(), nullable=False),
+        sa.Column("chain", sa.String(), nullable=False),
+        sa.Column("floor", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id"),
+    )
+    op.create_table(
+        "journal",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("client_id", server.db.Id, nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("mutation_id", server.db.Id, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("entity", server.db.Id, nullable=False),
+        sa.Column("verb", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=True),
+        sa.Column("as_of", sa.BigInteger(), nullable=False),
+        sa.Column("detail", server.db.Json, nullable=True),
+        sa.Column("conflicts", server.db.Json, nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=True),
+        sa.Column("salt", sa.LargeBinary(), nullable=True),
+        sa.Column("seal", sa.String(), nullable=False),
+        sa.Column("chain", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "n"),
+    )
+    op.create_index("ix_journal_entity", "journal", ["org_id", "entity", "n"], unique=False)
+    op.create_index("ix_journal_mutation", "journal", ["org_id", "mutation_id"], unique=False)
+    op.create_index("ux_journal_client_seq", "journal", ["org_id", "client_id", "seq"], unique=True)
+
+    op.create_table(
+        "outcome",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("name_zh", sa.String(), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+        sa.UniqueConstraint("org_id", "code"),
+    )
+    op.create_table(
+        "parked",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("author_id", server.db.Id, nullable=True),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("entity", server.db.Id, nullable=False),
+        sa.Column("verb", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("field", sa.String(), nullable=True),
+        sa.Column("behind", server.db.Id, nullable=True),
+        sa.Column("raw", sa.Text(), nullable=False),
+        sa.Column("received_at", server.db.Instant(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_parked_author", "parked", ["org_id", "author_id", "status"], unique=False)
+
+    op.create_table(
+        "position",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("removed_at", server.db.Instant(), nullable=True),
+        sa.Column("day", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "scope", "kind", "id"),
+    )
+    op.create_index("ix_position_entity", "position", ["org_id", "kind", "id"], unique=False)
+    op.create_index("ix_position_scope", "position", ["org_id", "scope", "version"], unique=False)
+
+    op.create_table(
+        "setting",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", server.db.Json, nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+        sa.UniqueConstraint("org_id", "key"),
+    )
+    op.create_table(
+        "team",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("parent_id", server.db.Id, nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "parent_id"],
+            ["team.org_id", "team.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_table(
+        "visit_kind",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("name_zh", sa.String(), nullable=True),
+        sa.Column("min_minutes", server.db.Json, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+        sa.UniqueConstraint("org_id", "code"),
+    )
+    op.create_table(
+        "person",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("team_id", server.db.Id, nullable=True),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=False),
+        sa.Column("time_zone", sa.String(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "team_id"],
+            ["team.org_id", "team.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_person_team", "person", ["org_id", "team_id"], unique=False)
+
+    op.create_table(
+        "api_token",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("created_at", server.db.Instant(), nullable=False),
+        sa.Column("revoked_at", server.db.Instant(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["org_id", "person_id"],
+            ["person.org_id", "person.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "digest"),
+    )
+    op.create_table(
+        "customer",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=True),
+        sa.Column("lat", sa.Double(), nullable=True),
+        sa.Column("lon", sa.Double(), nullable=True),
+        sa.Column("radius_m", sa.Double(), nullable=True),
+        sa.Column("owner_id", server.db.Id, nullable=True),
+        sa.Column("team_id", server.db.Id, nullable=True),
+        sa.Column("grade", sa.String(), nullable=True),
+        sa.Column("phone", sa.String(), nullable=True),
+        sa.Column("contact", sa.String(), nullable=True),
+        sa.Column("lifecycle", sa.String(), nullable=True),
+        sa.Column("code", sa.String(), nullable=True),
+        sa.Column("note", sa.String(), nullable=True),
+        sa.Column("tags", server.db.Json, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "owner_id"],
+            ["person.org_id", "person.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "team_id"],
+            ["team.org_id", "team.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_customer_name", "customer", ["org_id", "name", "id"], unique=False)
+    op.create_index("ix_customer_owner", "customer", ["org_id", "owner_id"], unique=False)
+    op.create_index("ix_customer_team", "customer", ["org_id", "team_id"], unique=False)
+    op.create_index(
+        "ux_customer_code",
+        "customer",
+        ["org_id", "code"],
+        unique=True,
+        sqlite_where=sa.text("code IS NOT NULL"),
+        postgresql_where=sa.text("code IS NOT NULL"),
+    )
+
+    op.create_table(
+        "device",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("client_id", server.db.Id, nullable=True),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("created_at", server.db.Instant(), nullable=False),
+        sa.Column("revoked_at", server.db.Instant(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["org_id", "person_id"],
+            ["person.org_id", "person.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_table(
+        "invite",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("expires_at", server.db.Instant(), nullable=False),
+        sa.Column("used_at", server.db.Instant(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["org_id", "person_id"],
+            ["person.org_id", "person.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "digest"),
+    )
+    op.create_table(
+        "login",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("password_hash", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["org_id", "person_id"],
+            ["person.org_id", "person.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "person_id"),
+        sa.UniqueConstraint("org_id", "email"),
+    )
+    op.create_index("ix_login_email", "login", ["email"], unique=False)
+
+    op.create_table(
+        "session",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("device_id", server.db.Id, nullable=False),
+        sa.Column("created_at", server.db.Instant(), nullable=False),
+        sa.Column("expires_at", server.db.Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "device_id"],
+            ["device.org_id", "device.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "person_id"],
+            ["person.org_id", "person.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "digest"),
+    )
+    op.create_table(
+        "visit",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("customer_id", server.db.Id, nullable=False),
+        sa.Column("rep_id", server.db.Id, nullable=False),
+        sa.Column("mode", sa.String(), nullable=True),
+        sa.Column("kind", sa.String(), nullable=True),
+        sa.Column("planned_date", sa.String(), nullable=True),
+        sa.Column("planned_time", sa.String(), nullable=True),
+        sa.Column("outcome", sa.String(), nullable=True),
+        sa.Column("late_reason", sa.String(), nullable=True),
+        sa.Column("minutes", sa.String(), nullable=True),
+        sa.Column("next_step", sa.String(), nullable=True),
+        sa.Column("tags", server.db.Json, nullable=False),
+        sa.Column("photos", server.db.Json, nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("check_in", server.db.Json, nullable=True),
+        sa.Column("check_out", server.db.Json, nullable=True),
+        sa.Column("check_in_fix", server.db.Json, nullable=True),
+        sa.Column("check_in_best_fix", server.db.Json, nullable=True),
+        sa.Column("check_out_fix", server.db.Json, nullable=True),
+        sa.Column("clock", server.db.Json, nullable=False),
+        sa.Column("server", server.db.Json, nullable=False),
+        sa.Column("day", sa.String(), nullable=True),
+        sa.Column("at", server.db.Instant(), nullable=False),
+        sa.Column("valid", sa.Boolean(), nullable=False),
+        sa.Column("trust", sa.String(), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "customer_id"],
+            ["customer.org_id", "customer.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "rep_id"],
+            ["person.org_id", "person.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_visit_at", "visit", ["org_id", "at", "id"], unique=False)
+    op.create_index("ix_visit_customer", "visit", ["org_id", "customer_id", "at"], unique=False)
+    op.create_index("ix_visit_rep_day", "visit", ["org_id", "rep_id", "day"], unique=False)
+
+
+def downgrade() -> None:
+    for table in (
+        "visit",
+        "session",
+        "login",
+        "invite",
+        "device",
+        "customer",
+        "api_token",
+        "person",
+        "visit_kind",
+        "team",
+        "setting",
+        "position",
+        "parked",
+        "outcome",
+        "journal",
+        "head",
+        "conflict",
+        "client",
+        "batch",
+        "sign_in_attempt",
+        "rep_day",
+        "organisation",
+        "grant",
+    ):
+        op.drop_table(table)

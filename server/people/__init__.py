@@ -1,0 +1,1 @@
+"""Organisations, teams, persons, sessions, devices; who may see what."""

@@ -1,0 +1,1 @@
+"""Check-in, check-out, evidence, trust, validity; what follows a visit."""
