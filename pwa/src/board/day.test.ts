@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { BoardRep } from '../data';
-import { arrange, contactOf, isDay, shift, totalsOf, treeOf, unheard, unknownOf } from './day';
+import { arrange, contactOf, isDay, totalsOf, treeOf, unheard, unknownOf } from './day';
 
 const DATE = '2026-11-19';
 const LONDON = 'Europe/London';
@@ -124,12 +124,6 @@ describe('order and sums', () => {
 });
 
 describe('days', () => {
-  test('a day moves over months, years and the end of summer time', () => {
-    expect(shift('2026-10-31', 1)).toBe('2026-11-01');
-    expect(shift('2026-01-01', -1)).toBe('2025-12-31');
-    expect(shift('2026-10-24', 2)).toBe('2026-10-26');
-  });
-
   test('only days that exist are taken from an address', () => {
     expect(isDay('2026-02-28')).toBe(true);
     expect(isDay('2026-02-30')).toBe(false);

@@ -3,7 +3,8 @@
  * milliseconds since 1970 in server time.
  */
 import type { Board, BoardRep, Day, Instant, Team } from '../data';
-import { DAY, minuteOf, type Unknown, wallOf } from '../ui/ribbon/ribbon';
+import type { BoardWords } from '../i18n/board';
+import { DAY, lookOf, minuteOf, type RibbonVisit, type Unknown, wallOf } from '../ui/ribbon/ribbon';
 
 /**
  * How well the board knows a rep's day.
@@ -107,11 +108,6 @@ export function totalsOf(board: Board, contact: (rep: BoardRep) => Contact): Tot
   return totals;
 }
 
-/** `date` moved by whole days; calendar arithmetic, so no zone and no summer time is in it. */
-export function shift(date: Day, days: number): Day {
-  return new Date(Date.parse(`${date}T00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
-}
-
 /** A calendar day that exists, written YYYY-MM-DD. */
 export function isDay(text: string | null | undefined): text is Day {
   if (!text || !/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
@@ -143,4 +139,17 @@ export function treeOf(teams: Team[], locale: string): Branch[] {
   };
   walk(null, 0);
   return branches;
+}
+
+/** The board names a customer by itself or with an id. */
+export function customerName(customer: string | { name: string }): string {
+  return typeof customer === 'string' ? customer : customer.name;
+}
+
+/** The ribbon's look of a visit in words, for those who do not see it. */
+export function lookWord(visit: Pick<RibbonVisit, 'status' | 'valid' | 'trust'>, words: BoardWords): string {
+  const look = lookOf(visit);
+  if (look === null) return '';
+  const review = look === 'open' && visit.trust === 'review' && !visit.valid;
+  return review ? `${words.looks.open}, ${words.looks.review}` : words.looks[look];
 }

@@ -21,24 +21,13 @@ describe('instants', () => {
   });
 
   test('a day is written out, another year with its number', () => {
-    expect(say.day('2026-11-19', 2026)).toBe('Thu 19 November');
-    expect(say.day('2025-11-19', 2026)).toBe('Wed 19 Nov 2025');
+    expect(say.day('2026-11-19', '2026-11-20')).toBe('Thu 19 Nov');
+    expect(say.day('2025-11-19', '2026-11-20')).toBe('19 Nov 2025');
   });
 });
 
-describe('amounts', () => {
-  test('lengths, distances and ages carry their unit', () => {
-    expect([40, 2460, 9180].map(say.length)).toEqual(['40 s', '41 min', '2 h 33']);
-    expect([38.4, 999.4, 999.6, 1400, 9_300_000].map(say.metres)).toEqual([
-      '38 m',
-      '999 m',
-      '1 km',
-      '1.4 km',
-      '9,300 km',
-    ]);
-    expect(say.ago(20_000)).toBe('just now');
-    expect(say.ago(3 * 3_600_000)).toBe('3 h ago');
-  });
+test('lengths carry their unit and seconds below a minute', () => {
+  expect([40, 2460, 9180].map(say.length)).toEqual(['40 s', '41 min', '2 h 33']);
 });
 
 test('the more accurate check-in fix speaks, a reason for none does not', () => {

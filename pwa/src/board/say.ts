@@ -1,84 +1,51 @@
-/**
- * Numbers and instants as the board writes them. Pure: words, zone and day are arguments; spaces and digits follow the words'
- * locale.
- */
+/** What the board writes in words and numbers. Pure: words, zone and day are arguments. */
 import type { Day, Fix, Instant, Position } from '../data';
 import type { BoardWords } from '../i18n/board';
 import type { Words } from '../i18n/en';
-import { wallOf } from '../ui/ribbon/ribbon';
-import { shift } from './day';
+import {
+  accuracy,
+  addDays,
+  ago,
+  clock,
+  dayOf,
+  dayShort,
+  dayWeekday,
+  distance,
+  duration,
+  reasonLong,
+  reasonShort,
+} from '../i18n/format';
 
 export interface Say {
   t: Words;
   w: BoardWords;
+  /** The reader's zone: one scale of hours for all rows. */
   zone: string;
-  /** "09:40", with the day before it when that is not `day`. */
+  /** "09:40"; with the day before it ("Wed 18:10", "2 Oct 18:10") when that is not `day`. */
   time: (instant: Instant | number | null, day?: Day, zone?: string) => string;
-  /** "Thu 19 November", with the year when it is not the present one. */
-  day: (day: Day, year?: number) => string;
-  /** A length of seconds: "40 s", "41 min", "2 h 33". */
+  /** "Thu 19 Nov"; of another year than `today`'s with its number. */
+  day: (day: Day, today: Day) => string;
+  /** A length in seconds: "40 s", "41 min", "2 h 33". */
   length: (seconds: number) => string;
-  /** "38 m", "1.4 km", "9,300 km". */
   metres: (metres: number) => string;
   accuracy: (metres: number) => string;
   percent: (share: number) => string;
   ago: (ms: number) => string;
+  reason: (code: string) => string;
+  sentence: (code: string) => string;
 }
 
 export function sayer(t: Words, w: BoardWords, zone: string): Say {
-  const cache = new Map<string, Intl.DateTimeFormat>();
-  const format = (name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat => {
-    const found = cache.get(name) ?? new Intl.DateTimeFormat(t.locale, { ...options, timeZone: 'UTC' });
-    cache.set(name, found);
-    return found;
-  };
-  const numbers = new Intl.NumberFormat(t.locale, { maximumFractionDigits: 0 });
-  const tenths = new Intl.NumberFormat(t.locale, { maximumFractionDigits: 1 });
-  const shares = new Intl.NumberFormat(t.locale, { style: 'percent' });
+  const percents = new Intl.NumberFormat(t.locale, { style: 'percent' });
+  const weekdays = new Intl.DateTimeFormat(t.locale, { weekday: 'short', timeZone: 'UTC' });
 
   function time(instant: Instant | number | null, day?: Day, at = zone): string {
-    const ms = typeof instant === 'number' ? instant : Date.parse(instant ?? '');
-    if (!Number.isFinite(ms)) return t.notKnown;
-    const wall = wallOf(ms, at);
-    const minute = Math.floor(wall.minute);
-    const clock = `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
-    if (day === undefined || wall.day === day) return clock;
-    const near = wall.day > shift(day, -7) && wall.day < shift(day, 7);
-    const name = near
-      ? format('weekday', { weekday: 'short' })
-      : format('date', { day: 'numeric', month: 'short' });
-    return `${name.format(Date.parse(`${wall.day}T00:00Z`))} ${clock}`;
-  }
-
-  function length(seconds: number): string {
-    const whole = Math.max(0, Math.round(seconds));
-    if (whole < 60) return t.seconds(whole);
-    const minutes = Math.floor(whole / 60);
-    return minutes < 60 ? t.min(minutes) : t.hmin(Math.floor(minutes / 60), minutes % 60);
-  }
-
-  function metres(value: number): string {
-    if (value < 999.5) return t.metres(numbers.format(value));
-    return t.kilometres((value < 10_000 ? tenths : numbers).format(value / 1000));
-  }
-
-  function ago(ms: number): string {
-    const minutes = Math.floor(ms / 60_000);
-    if (minutes < 1) return t.justNow;
-    if (minutes < 60) return t.agoMinutes(minutes);
-    return minutes < 48 * 60 ? t.agoHours(Math.floor(minutes / 60)) : t.agoDays(Math.floor(minutes / 1440));
-  }
-
-  function day(value: Day, year?: number): string {
-    const other = year !== undefined && Number(value.slice(0, 4)) !== year;
-    return format(other ? 'year' : 'day', {
-      weekday: 'short',
-      day: 'numeric',
-      month: other ? 'short' : 'long',
-      ...(other ? { year: 'numeric' } : {}),
-    })
-      .format(Date.parse(`${value}T00:00Z`))
-      .replace(',', '');
+    const written = instant === null ? '' : clock(instant, at);
+    if (instant === null || written === '') return t.notKnown;
+    const own = dayOf(instant, at);
+    if (day === undefined || own === day) return written;
+    const near = own > addDays(day, -7) && own < addDays(day, 7);
+    return `${near ? weekdays.format(Date.parse(`${own}T12:00Z`)) : dayShort(t, own, day)} ${written}`;
   }
 
   return {
@@ -86,12 +53,15 @@ export function sayer(t: Words, w: BoardWords, zone: string): Say {
     w,
     zone,
     time,
-    day,
-    length,
-    metres,
-    accuracy: (value) => t.accuracyOf(metres(value)),
-    percent: (share) => shares.format(share),
-    ago,
+    day: (day, today) =>
+      day.slice(0, 4) === today.slice(0, 4) ? dayWeekday(t, day) : dayShort(t, day, today),
+    length: (seconds) => (seconds < 60 ? t.seconds(Math.max(0, Math.round(seconds))) : duration(t, seconds)),
+    metres: (metres) => distance(t, metres),
+    accuracy: (metres) => accuracy(t, metres),
+    percent: (share) => percents.format(share),
+    ago: (ms) => ago(t, ms),
+    reason: (code) => reasonShort(t, code),
+    sentence: (code) => reasonLong(t, code),
   };
 }
 

@@ -17,7 +17,7 @@ const en = {
   withCustomers: 'with customers',
   inReview: 'in review',
   notSynced: (n: number) => `rep${s(n)} not synced`,
-  parked: (n: number) => (n === 1 ? 'record needs a decision' : 'records need a decision'),
+  parked: (n: number): string => (n === 1 ? 'record needs a decision' : 'records need a decision'),
 
   reps: 'Reps',
   headRep: 'Rep',
@@ -29,7 +29,7 @@ const en = {
   known: 'known',
   notSyncedSince: (time: string) => `Not synced since ${time}`,
   noContactYet: 'No contact yet',
-  noContactWhy: 'This phone has never spoken to the server.',
+  noContactWhy: 'This phone has never spoken to the server',
   notToday: 'No contact today yet',
   wereWaiting: (n: number, time: string) =>
     n === 1 ? `1 was waiting on the phone at ${time}` : `${n} were waiting on the phone at ${time}`,
@@ -96,8 +96,11 @@ const en = {
   allPlaces: 'Show all places',
   planHead: ['Number', 'Place', 'Position'] as [string, string, string],
 
-  evidence: 'What is known',
-  showEvidence: 'What is known',
+  /** Short sentences, one after the other. */
+  sentences: (...parts: string[]) => `${parts.join('. ')}.`,
+  repSums: (visits: string, valid: string, length: string) =>
+    [`${visits}, ${valid}`, length].filter(Boolean).join(' · '),
+  countsTerm: 'Valid visit',
   onTheSpot: 'Logged on the spot',
   lateBy: (length: string) => `Logged ${length} after the check-in`,
   reached: (time: string) => `reached the server ${time}`,
@@ -159,7 +162,7 @@ const zh: BoardWords = {
   known: '已知',
   notSyncedSince: (time) => `${time} 起未同步`,
   noContactYet: '尚无联系',
-  noContactWhy: '这部手机还没有连接过服务器。',
+  noContactWhy: '这部手机还没有连接过服务器',
   notToday: '今天尚无联系',
   wereWaiting: (n, time) => `${time} 时手机上有 ${n} 条待上传`,
   noneWaiting: (time) => `${time} 时手机上没有待上传的记录`,
@@ -224,8 +227,9 @@ const zh: BoardWords = {
   allPlaces: '显示全部位置',
   planHead: ['编号', '地点', '定位'],
 
-  evidence: '已知情况',
-  showEvidence: '已知情况',
+  sentences: (...parts) => `${parts.join('。')}。`,
+  repSums: (visits, valid, length) => [`${visits}，${valid}`, length].filter(Boolean).join(' · '),
+  countsTerm: '有效拜访',
   onTheSpot: '当场记录',
   lateBy: (length) => `签到后 ${length}才记录`,
   reached: (time) => `${time} 到达服务器`,
