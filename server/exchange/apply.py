@@ -133,26 +133,44 @@ def _apply(connection: Connection, submission: Submission, *, internal: bool = F
     sorted_ = _sort(connection, submission, client)
     entries, last_seq, version = dict(sorted_.stored), client["last_seq"], head["version"]
     if sorted_.fresh:
-        version += 1
-        author = Author(actor.id or "", actor.role, client["root"])
-        work = Work(connection, actor, author, version, submission.received_at, submission.sent)
-        journal = _settle_all(work, sorted_.fresh, client["id"], head, internal=internal)
-        work.flush()
-        if work.people_changed:
-            grant.refresh(connection, actor.org_id, submission.received_at)
-        refresh_days(connection, actor.org_id, work.rep_days)
-        connection.execute(insert(Batch), [_batch(submission, version, client["root"])])
-        connection.execute(insert(Journal), journal)
+        journal = write(connection, submission, sorted_.fresh, client, head, internal=internal)
+        newest = journal[-1]
+        version, last_seq = newest["version"], newest["seq"]
         connection.execute(
             update(Head)
             .where(Head.org_id == actor.org_id)
-            .values(version=version, entries=journal[-1]["n"], chain=journal[-1]["chain"])
+            .values(version=version, entries=newest["n"], chain=newest["chain"])
         )
-        last_seq = journal[-1]["seq"]
         entries |= {entry["seq"]: entry for entry in journal}
     _remember(connection, submission, client, last_seq)
     receipts = [_receipt(item, entries[seq]) for seq, item in sorted_.kept]
     return Answer(last_seq, receipts, sorted_.refused, sorted_.at, version)
+
+
+def write(
+    connection: Connection,
+    submission: Submission,
+    fresh: list[tuple[int, Item]],
+    client: dict[str, Any],
+    head: dict[str, Any],
+    *,
+    internal: bool = False,
+) -> list[dict[str, Any]]:
+    """All that one transaction writes for new mutations, at the version after `head`; returns their journal entries.
+
+    Everything but the head itself and what the phone said of itself. `check` replays the journal through this.
+    """
+    actor = submission.actor
+    author = Author(actor.id or "", actor.role, client["root"])
+    work = Work(connection, actor, author, head["version"] + 1, submission.received_at, submission.sent)
+    journal = _settle_all(work, fresh, client["id"], head, internal=internal)
+    work.flush()
+    if work.people_changed:
+        grant.refresh(connection, actor.org_id, submission.received_at)
+    refresh_days(connection, actor.org_id, work.rep_days)
+    connection.execute(insert(Batch), [_batch(submission, work.version, client["root"])])
+    connection.execute(insert(Journal), journal)
+    return journal
 
 
 def _client(connection: Connection, submission: Submission) -> dict[str, Any] | None:
@@ -463,6 +481,7 @@ def _batch(submission: Submission, version: int, root: str) -> dict[str, Any]:
         "root": root,
         "person_id": submission.actor.id,
         "role": submission.actor.role,
+        "team_id": submission.actor.team_id,
         "active": submission.actor.active,
         "received_at": submission.received_at,
         "sent": {

@@ -47,6 +47,7 @@ class Batch(Model):
     root: Mapped[str] = mapped_column(Id)
     person_id: Mapped[str | None] = mapped_column(Id)
     role: Mapped[str] = mapped_column()
+    team_id: Mapped[str | None] = mapped_column(Id)
     active: Mapped[bool] = mapped_column()
     received_at: Mapped[datetime] = mapped_column(Instant)
     sent: Mapped[dict[str, Any]] = mapped_column(Json)
@@ -57,7 +58,8 @@ class Journal(Model):
 
     `as_of` is the version its receipt names (an older one where a renumbered mutation was known already). `payload` is
     the mutation in canonical JSON without its seq; `seal` the SHA-256 of salt and payload; `chain` that of
-    the entry before, this seal and the receipt. A purge may blank payload and salt: the chain still holds.
+    the entry before, this seal and the receipt. A purge for privacy writes `{"none": "purged"}` over what it takes out of
+    the payload and blanks the salt: the chain still holds, and the journal can still be replayed.
     """
 
     __tablename__ = "journal"

@@ -202,13 +202,15 @@ class Work:
             if row.get("verb") == "create" and row["entity"] in wanted:
                 return row["id"], row["entity"]
         found = self.connection.execute(
-            select(Parked.id, Parked.entity).where(
+            select(Parked.id, Parked.entity)
+            .where(
                 Parked.org_id == self.org_id,
                 Parked.entity.in_(wanted),
                 Parked.verb == "create",
                 Parked.status == "open",
                 Parked.author_id == self.actor.id,
             )
+            .order_by(Parked.version, Parked.id)
         ).first()
         return (found[0], found[1]) if found else None
 

@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.Column("root", server.db.Id, nullable=False),
         sa.Column("person_id", server.db.Id, nullable=True),
         sa.Column("role", sa.String(), nullable=False),
+        sa.Column("team_id", server.db.Id, nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("received_at", server.db.Instant(), nullable=False),
         sa.Column("sent", server.db.Json, nullable=False),
