@@ -112,13 +112,14 @@ describe('order and sums', () => {
   });
 
   test('sums take all reps and count the unheard', () => {
-    expect(totalsOf({ date: DATE, team: null, generated_at: '', reps }, contact)).toEqual({
+    expect(totalsOf({ date: DATE, team: null, generated_at: '', reps }, contact, DATE)).toEqual({
       visits: 6,
       valid: 3,
       minutes: 105,
       review: 1,
       parked: 1,
       unsynced: 3,
+      planned: 0,
     });
   });
 });

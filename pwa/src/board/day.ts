@@ -93,16 +93,20 @@ export interface Totals {
   review: number;
   parked: number;
   unsynced: number;
+  /** Visits that are still plans. */
+  planned: number;
 }
 
-export function totalsOf(board: Board, contact: (rep: BoardRep) => Contact): Totals {
-  const totals = { visits: 0, valid: 0, minutes: 0, review: 0, parked: 0, unsynced: 0 };
+/** Sums over all reps. What needs a decision is of now, whatever the day, so it is only told of `today`'s board. */
+export function totalsOf(board: Board, contact: (rep: BoardRep) => Contact, today: Day): Totals {
+  const totals = { visits: 0, valid: 0, minutes: 0, review: 0, parked: 0, unsynced: 0, planned: 0 };
   for (const rep of board.reps) {
     totals.visits += rep.visits;
     totals.valid += rep.valid_visits;
     totals.minutes += rep.valid_minutes;
     totals.review += rep.review;
-    totals.parked += rep.parked;
+    if (board.date === today) totals.parked += rep.parked;
+    totals.planned += rep.line.filter((visit) => visit.status === 'planned').length;
     if (unheard(contact(rep))) totals.unsynced += 1;
   }
   return totals;

@@ -72,11 +72,13 @@ export function tell(
   const lateMs = server?.written_at && begin ? Date.parse(server.written_at) - Date.parse(begin) : 0;
   const late = !!server?.back_filled || lateMs > ON_THE_SPOT_MS;
   const doubt = server?.doubt_ms ?? null;
-  const doubtful = (doubt ?? 0) > DOUBT_MS;
+  // Times here are best times; how far the phone's own clock stood from them is a fact of its own, doubt or not.
+  const skew = visit.check_in && begin ? Date.parse(visit.check_in.wall) - Date.parse(begin) : 0;
+  const doubtful = (doubt ?? 0) > DOUBT_MS || Math.abs(skew) > DOUBT_MS;
   const trustReasons = (server?.trust_reasons ?? []).filter((code) => code !== 'IN_RADIUS');
   const reasons = (server?.reasons ?? []).filter((code) => code !== 'NOT_DONE' && code !== 'IN_REVIEW');
 
-  const fix = speakingFix(visit.check_in_fix, visit.check_in_best_fix);
+  const fix = speakingFix(visit.check_in_fix, visit.check_in_best_fix, server?.accuracy_m);
   const accuracy = server?.accuracy_m ?? fix?.accuracy_m ?? null;
   const away = server?.distance_m ?? null;
   const place =
@@ -98,11 +100,16 @@ export function tell(
           : say.length(seconds);
     const notes: string[] = [];
     if (zone !== say.zone) notes.push(w.zoneNote(zone));
-    if (doubt !== null && doubt < AGREED_MS) notes.push(w.clockFine);
-    else if (doubt !== null) {
-      const shown = visit.check_in ? w.clockSaid(at(visit.check_in.wall)) : '';
-      notes.push(w.sentences(...[w.clockOff(say.length(doubt / 1000)), shown].filter(Boolean)));
-    }
+    if (Math.abs(skew) >= AGREED_MS) {
+      const length = say.length(Math.abs(skew) / 1000);
+      notes.push(
+        w.sentences(
+          skew > 0 ? w.clockFast(length) : w.clockSlow(length),
+          w.clockSaid(at(visit.check_in?.wall ?? null)),
+        ),
+      );
+    } else if (doubt !== null && doubt < AGREED_MS) notes.push(w.clockFine);
+    if (doubt !== null && doubt >= AGREED_MS) notes.push(w.clockOff(say.length(doubt / 1000)));
     if (server?.estimated_end) notes.push(t.estimatedEnd);
     const span = end ? w.firstLast(at(begin), at(end)) : at(begin);
     lines.push({ icon: 'clock', term: t.time, text: [span, length].filter(Boolean).join(' · '), notes });

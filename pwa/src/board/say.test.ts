@@ -30,12 +30,13 @@ test('lengths carry their unit and seconds below a minute', () => {
   expect([40, 2460, 9180].map(say.length)).toEqual(['40 s', '41 min', '2 h 33']);
 });
 
-test('the more accurate check-in fix speaks, a reason for none does not', () => {
+test('the fix the server judged speaks, else the more accurate one, never a reason for none', () => {
   const rough = { lat: 60, lon: 25, accuracy_m: 80, taken_at: '2026-11-19T09:40:00Z' };
   const fine = { ...rough, accuracy_m: 9 };
   expect(speakingFix(rough, fine)).toBe(fine);
   expect(speakingFix(fine, rough)).toBe(fine);
   expect(speakingFix({ none: 'denied' }, rough)).toBe(rough);
   expect(speakingFix(rough, null)).toBe(rough);
+  expect(speakingFix(rough, fine, 80)).toBe(rough);
   expect(speakingFix({ none: 'denied' }, null)).toBeNull();
 });

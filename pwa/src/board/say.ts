@@ -69,8 +69,12 @@ export function isPosition(fix: Fix | null | undefined): fix is Position {
   return !!fix && 'lat' in fix && typeof fix.lat === 'number' && typeof fix.lon === 'number';
 }
 
-/** The fix which speaks for the check-in: the more accurate of first and best. */
-export function speakingFix(first: Fix | null, best: Fix | null): Position | null {
-  if (!isPosition(best)) return isPosition(first) ? first : null;
-  return isPosition(first) && first.accuracy_m < best.accuracy_m ? first : best;
+/** The fix which speaks for the check-in: the one the server judged (it tells its accuracy), else the more accurate. */
+export function speakingFix(
+  first: Fix | null,
+  best: Fix | null,
+  judged: number | null = null,
+): Position | null {
+  const fixes = [first, best].filter(isPosition).sort((a, b) => a.accuracy_m - b.accuracy_m);
+  return fixes.find((fix) => judged !== null && Math.abs(fix.accuracy_m - judged) < 0.1) ?? fixes[0] ?? null;
 }
