@@ -53,5 +53,5 @@ export default defineConfig({
   },
   // Browser exports of Svelte under vitest, where `node` would otherwise pick the server build.
   resolve: process.env['VITEST'] ? { conditions: ['browser'] } : {},
-  test: { include: ['src/**/*.test.ts', '../tests/pwa/**/*.test.ts'], environment: 'node' },
+  test: { include: ['src/**/*.test.ts', 'tests/**/*.test.ts'], environment: 'node', testTimeout: 60_000 },
 });

@@ -93,6 +93,11 @@ export async function exchange(
             if (!lost) mutationsChanged(desk, await outbox.settle(client.id, page.acked_seq));
           }
         }
+        // One's own scope is read again after a backup was put back, among other things: better asked once too
+        // often. The server answers with the receipts of that time for whatever it still has.
+        if (token !== null && page.reset.some((s) => s.startsWith('person:')) && (await outbox.resendAll())) {
+          await outboxChanged(desk);
+        }
         more = page.more || changed === null;
       }
       if (more || lost || (await outbox.unsent()).length > 0) continue;

@@ -90,7 +90,7 @@ export { draft, type Draft } from './drafts';
  * of this page life or null; `fixAgeMs(fix)`; `moment()`: this moment, for `checkIn({at})`; `distanceM(a, b)`.
  */
 export { takeFix, lastFix, fixAgeMs, distanceM } from './place';
-export { moment, serverNow } from './clock';
+export { claim, moment, serverNow } from './clock';
 
 /** The server's reading side. `getBoard` uses ETag and keeps the last board seen for offline, with its age. */
 export { getBoard, getVisits, getServerVisit, getHistory } from './reading';

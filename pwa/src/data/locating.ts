@@ -57,7 +57,7 @@ async function look(visit: Id, search: Search): Promise<void> {
         if (firstFixMissing(visit))
           await writeFixes(visit, [{ field: 'check_in_fix', op: 'set', old: null, new: fix }]);
         await saving(() =>
-          desk.outbox.saveDraft(searchKey(visit), { ...search, best: now } satisfies Search),
+          desk.outbox.replaceDraft(searchKey(visit), { ...search, best: now } satisfies Search),
         );
       }).catch(() => {});
       if (fix.accuracy_m <= GOOD_M) void end('timeout');
@@ -123,7 +123,11 @@ async function finish(visit: Id, best: Position | null, reason: NoPosition): Pro
     const first = v.checkInFix;
     if (first === null)
       ops.push({ field: 'check_in_fix', op: 'set', old: null, new: best ?? { none: reason } });
-    else if (best && isPosition(first) && best.accuracy_m < first.accuracy_m && v.checkInBestFix === null) {
+    else if (
+      best &&
+      v.checkInBestFix === null &&
+      (!isPosition(first) || best.accuracy_m < first.accuracy_m)
+    ) {
       ops.push({ field: 'check_in_best_fix', op: 'set', old: null, new: best });
     }
   }

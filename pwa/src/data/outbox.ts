@@ -254,6 +254,26 @@ export class Outbox extends Dexie {
   }
 
   /**
+   * Queues again all that was ever confirmed and is still kept: the server may have been put back to a backup, and
+   * a copy of this profile may since have taken the numbers. Under the present client id the numbers stay; what
+   * went under earlier ids gets new ones, its ids tell the server what it still has. Returns whether there was
+   * anything.
+   */
+  async resendAll(): Promise<boolean> {
+    return this.transaction('rw', this.kv, this.mutations, async () => {
+      const client = await this.client();
+      const rows = (await this.mutations.where('state').equals('acked').toArray()).sort((a, b) => a.n - b.n);
+      for (const row of rows) {
+        const seq = row.client === client.id ? row.seq : client.nextSeq++;
+        const again: Stored = { ...row, client: client.id, seq, state: 'unsent', settled: 0 };
+        await this.mutations.put({ ...again, receipt: null, ackedAt: null });
+      }
+      if (rows.length > 0) await this.kv.put({ key: 'client', value: { ...client, acked: 0 } });
+      return rows.length > 0;
+    });
+  }
+
+  /**
    * A new client id, the old one as its predecessor; what is unacknowledged is numbered anew from 1 in its order.
    * Ids and content stay, so whatever the server already has under an old number is recognised.
    */

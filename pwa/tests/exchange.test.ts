@@ -1,0 +1,259 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { change, Phone, set, type Weather } from './phone';
+import { Server } from './server';
+
+async function calm(server: Server, ...phones: Phone[]): Promise<void> {
+  server.maxMutations = 200;
+  for (const phone of phones) {
+    // A fork or a restored backup may take a second exchange.
+    for (let i = 0; i < 4; i++) {
+      const ended = await phone.exchange(server);
+      if (ended.how === 'done' && (await phone.desk.outbox.unsent()).length === 0) break;
+    }
+  }
+}
+
+const weather = fc.constantFrom<Weather>('fine', 'fine', 'request lost', 'answer lost', 'busy');
+type Step =
+  | { do: 'save'; many: number }
+  | { do: 'exchange'; weather: Weather }
+  | { do: 'restart' }
+  | { do: 'small server'; max: number }
+  | { do: 'backup' }
+  | { do: 'restore' };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('save' as const), many: fc.integer({ min: 1, max: 4 }) }),
+  },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('exchange' as const), weather }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('small server' as const), max: fc.integer({ min: 1, max: 3 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('backup' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('restore' as const) }) },
+);
+
+describe('whatever the network, the phone and the server do', () => {
+  test('each change reaches the server exactly once and in its order', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), async (steps) => {
+        const server = new Server();
+        const phone = await Phone.make();
+        const saved: string[] = [];
+        let backup = server.backup();
+        let n = 0;
+        for (const s of steps) {
+          if (s.do === 'save') {
+            const changes = Array.from({ length: s.many }, () =>
+              change(`v${n++}`, 'create', [set('minutes', `${n}`)]),
+            );
+            saved.push(...(await phone.save(...changes)));
+          } else if (s.do === 'exchange') await phone.exchange(server, s.weather);
+          else if (s.do === 'restart') await phone.restart();
+          else if (s.do === 'small server') server.maxMutations = s.max;
+          else if (s.do === 'backup') backup = server.backup();
+          else server.restore(backup);
+        }
+        await calm(server, phone);
+        expect(server.state.applied.map((m) => m.id)).toEqual(saved);
+        expect(await phone.desk.outbox.unsent()).toEqual([]);
+        expect(await phone.held()).toEqual(server.visible());
+        phone.close();
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('a copied profile loses nothing and doubles nothing, even when the server is put back to a backup', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 1, max: 3 }), weather), { maxLength: 8 }),
+        fc.integer({ min: 0, max: 3 }),
+        fc.option(fc.tuple(fc.nat(8), fc.nat(8))),
+        async (steps, before, restored) => {
+          const server = new Server();
+          const one = await Phone.make();
+          const saved: string[] = [];
+          let n = 0;
+          const write = async (phone: Phone, many: number) => {
+            for (let i = 0; i < many; i++) {
+              saved.push(...(await phone.save(change(`v${n++}`, 'create', [set('minutes', 'x')]))));
+            }
+          };
+          await write(one, before);
+          const two = await one.clone();
+          let backup = server.backup();
+          for (const [i, [first, many, w]] of steps.entries()) {
+            if (restored?.[0] === i) backup = server.backup();
+            if (restored?.[1] === i) server.restore(backup);
+            const phone = first ? one : two;
+            await write(phone, many);
+            await phone.exchange(server, w);
+          }
+          await calm(server, one, two);
+          expect(server.state.applied.map((m) => m.id).sort()).toEqual([...saved].sort());
+          one.close();
+          two.close();
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe('numbers', () => {
+  test('two tabs that save at once leave no gap', async () => {
+    const phone = await Phone.make();
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) => phone.desk.outbox.write([change(`v${i}`, 'create', [])])),
+    );
+    expect((await phone.desk.outbox.unsent()).map((m) => m.seq)).toEqual(
+      Array.from({ length: 20 }, (_, i) => i + 1),
+    );
+  });
+
+  test('two tabs that exchange at once deliver once', async () => {
+    const server = new Server();
+    const phone = await Phone.make();
+    await phone.save(change('v1', 'create', []), change('v2', 'create', []));
+    await Promise.all([phone.exchange(server), phone.exchange(server)]);
+    expect(server.state.applied).toHaveLength(2);
+    expect(await phone.held()).toEqual(server.visible());
+  });
+
+  test('a fork names the old client as predecessor and numbers anew from 1', async () => {
+    const server = new Server();
+    const one = await Phone.make();
+    await one.save(change('v0', 'create', []));
+    await one.exchange(server);
+    const two = await one.clone();
+    await one.save(change('v1', 'create', []));
+    await one.exchange(server);
+    await two.save(change('v2', 'create', []));
+    const old = await two.desk.outbox.client();
+    await two.exchange(server);
+    const fresh = await two.desk.outbox.client();
+    expect(fresh.predecessor).toBe(old.id);
+    expect(server.state.journals.get(fresh.id)?.map((j) => j.seq)).toEqual([1]);
+  });
+});
+
+describe('what can not be taken', () => {
+  test('one change too large by itself is voided under its number and the others pass', async () => {
+    const server = new Server();
+    server.maxBytes = 2_000;
+    const phone = await Phone.make();
+    const long = 'x'.repeat(5_000);
+    const [a, b, c] = await phone.save(
+      change('v1', 'create', [set('minutes', 'short')]),
+      change('v2', 'create', [set('minutes', long)]),
+      change('v3', 'create', [set('minutes', 'short')]),
+    );
+    await calm(server, phone);
+    expect(server.state.applied.map((m) => m.id)).toEqual([a, c]);
+    expect((await phone.desk.outbox.dump()).mutations.find((m) => m.id === b)?.voided?.ops[0]?.new).toBe(
+      long,
+    );
+    expect(phone.desk.model.receipt('visit', 'v2').state).toBe('needs-you');
+    expect(phone.desk.model.parked().map((p) => p.code)).toEqual(['TOO_LARGE']);
+  });
+
+  test('a change above 256 KiB never leaves the phone whole', async () => {
+    const server = new Server();
+    const phone = await Phone.make();
+    await phone.save(
+      change('v1', 'create', [set('minutes', 'x'.repeat(300_000))]),
+      change('v2', 'create', []),
+    );
+    await phone.exchange(server);
+    expect(server.state.applied.map((m) => m.entity)).toEqual(['v2']);
+  });
+
+  test('a parked creation stays in its author\u2019s sight', async () => {
+    const server = new Server();
+    const phone = await Phone.make();
+    const [id] = await phone.save(change('v1', 'create', [set('minutes', 'kept')]));
+    server.parks.add(id!);
+    await phone.exchange(server);
+    await phone.restart();
+    expect(phone.desk.model.visit('v1')?.minutes).toBe('kept');
+    expect(phone.desk.model.receipt('visit', 'v1').state).toBe('needs-you');
+  });
+
+  test('text that is not well formed is mended before it is sealed', async () => {
+    const phone = await Phone.make();
+    await phone.save(change('v1', 'create', [set('minutes', 'a\0b\ud800c \u{1F600}')]));
+    const [m] = await phone.desk.outbox.unsent();
+    expect(m?.body.ops[0]?.new).toBe('ab\ufffdc \u{1F600}');
+  });
+});
+
+describe('answers', () => {
+  test('401 keeps the queue and asks for sign-in', async () => {
+    const phone = await Phone.make();
+    await phone.save(change('v1', 'create', []));
+    const { exchange } = await import('../src/data/exchange');
+    const said: object[] = [];
+    const ended = await exchange(
+      phone.desk,
+      async () => ({ status: 401, body: { code: 'SIGN_IN_REQUIRED' }, retryAfterMs: null }),
+      (part) => said.push(part),
+    );
+    expect(ended.how).toBe('sign-in');
+    expect(said).toContainEqual(expect.objectContaining({ signInNeeded: true }));
+    expect(await phone.desk.outbox.unsent()).toHaveLength(1);
+  });
+
+  test('426 still delivers what was written, without reading', async () => {
+    const server = new Server();
+    const phone = await Phone.make();
+    await phone.save(change('v1', 'create', []));
+    const { exchange } = await import('../src/data/exchange');
+    const ended = await exchange(
+      phone.desk,
+      async (request) =>
+        request.pull ? { status: 426, body: {}, retryAfterMs: null } : server.answer(request),
+      () => {},
+    );
+    expect(ended.how).toBe('done');
+    expect(server.state.applied).toHaveLength(1);
+  });
+
+  test('503 is waited for as long as the server says, its receipts are kept', async () => {
+    const server = new Server();
+    const phone = await Phone.make();
+    await phone.save(change('v1', 'create', []), change('v2', 'create', []));
+    const { exchange } = await import('../src/data/exchange');
+    const ended = await exchange(
+      phone.desk,
+      async (request) => {
+        const { body } = server.answer({ ...request, mutations: request.mutations.slice(0, 1) });
+        return { status: 503, body: { ...body, pull: undefined }, retryAfterMs: 7_000 };
+      },
+      () => {},
+    );
+    expect(ended).toEqual({ how: 'busy', retryMs: 7_000 });
+    expect((await phone.desk.outbox.unsent()).map((m) => m.body.entity)).toEqual(['v2']);
+  });
+
+  test('pauses after failures lie between 1 s and 5 min, with full jitter', async () => {
+    const { pause } = await import('../src/data/exchange');
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 1000 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (failed, random) => {
+          const ms = pause(failed, random);
+          expect(ms).toBeGreaterThanOrEqual(1_000);
+          expect(ms).toBeLessThanOrEqual(300_000);
+        },
+      ),
+    );
+    expect(pause(20, 1)).toBe(300_000);
+  });
+});
