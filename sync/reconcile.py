@@ -152,6 +152,8 @@ def apply_outcome(
         old = stamps.get(name)
         kept = {one: of for one, of in old.items() if one not in removed} if type(old) is dict else {}
         stamps[name] = {**kept, **dict.fromkeys(added, stamp)}
+        if not stamps[name]:
+            del stamps[name]
     archived = current.archived if outcome.archived is None else outcome.archived
     return Entity(values, extra, stamps, archived, current.created_by, version)
 
