@@ -107,7 +107,7 @@ def _bare(cluster: Cluster, after: int) -> float:
     with psycopg.connect(cluster.dsn("pushed")) as source:
         for table, version in TABLES.items():
             rows = source.execute(
-                f"select {version}, json_agg(t)::text from {table} t where {version} > %s group by {version}",
+                f'select {version}, json_agg(t)::text from "{table}" t where {version} > %s group by {version}',
                 (after,),
             )
             for number, text in rows:
@@ -134,7 +134,7 @@ def _bare(cluster: Cluster, after: int) -> float:
         ]
     replace = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in keys)
     statements = {
-        table: f"insert into {table} select * from json_populate_recordset(null::{table}, %s::json)"
+        table: f'insert into "{table}" select * from json_populate_recordset(null::"{table}", %s::json)'
         for table in TABLES
     }
     statements["rep_day"] = (
