@@ -4,7 +4,7 @@ import { zh } from './zh';
 
 export type Language = 'en' | 'zh-Hans';
 export const LANGUAGES: readonly Language[] = ['en', 'zh-Hans'];
-const DICTIONARIES: Record<Language, Words> = { en, 'zh-Hans': zh };
+export const WORDS: Record<Language, Words> = { en, 'zh-Hans': zh };
 const KEY = 'rounds.language';
 
 /** The language meant by a BCP 47 tag such as `zh-CN`; null when it is none of ours. */
@@ -30,7 +30,7 @@ function remembered(): Language | null {
 class I18n {
   language = $state<Language>('en');
   zone = $state('UTC');
-  t = $derived(DICTIONARIES[this.language]);
+  t = $derived(WORDS[this.language]);
   #chosen = false;
 
   constructor() {

@@ -1,29 +1,36 @@
-/** What is said aloud (a polite live region) and shown for 6 seconds above the dock. */
+export interface ToastDeed {
+  label: string;
+  run: () => void;
+}
+
+/** What is said aloud (a polite live region) and what is shown for 6 seconds above the dock. */
 class Say {
-  /** Words for the live region. */
+  /** Words for the live region; gone again after a while, so that nobody meets them when reading the page. */
   spoken = $state('');
-  toast = $state<{ id: number; text: string; action?: { label: string; run: () => void } } | null>(null);
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  toast = $state<{ id: number; text: string; action?: ToastDeed } | null>(null);
+  #toastTimer: ReturnType<typeof setTimeout> | undefined;
+  #spokenTimer: ReturnType<typeof setTimeout> | undefined;
   #next = 1;
 
+  /** For news that no new words on the screen tell. */
   aloud(text: string): void {
-    // The same words twice would not be announced again: a no-break space makes them differ.
-    this.spoken = this.spoken === text ? `${text}\u00a0` : text;
+    clearTimeout(this.#spokenTimer);
+    this.spoken = text;
+    this.#spokenTimer = setTimeout(() => (this.spoken = ''), 3000);
   }
 
   /** Never the only word of trouble: what failed stays on its screen as well. */
-  show(text: string, action?: { label: string; run: () => void }): void {
-    clearTimeout(this.#timer);
+  show(text: string, action?: ToastDeed): void {
+    clearTimeout(this.#toastTimer);
     const id = this.#next++;
     this.toast = { id, text, ...(action ? { action } : {}) };
-    this.aloud(text);
-    this.#timer = setTimeout(() => {
+    this.#toastTimer = setTimeout(() => {
       if (this.toast?.id === id) this.toast = null;
     }, 6000);
   }
 
   hide(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#toastTimer);
     this.toast = null;
   }
 }

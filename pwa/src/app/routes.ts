@@ -1,0 +1,36 @@
+/** Addresses of the app. Pure: path in, place out. */
+export type Place =
+  | { name: 'start' | 'today' | 'customers' | 'customer-new' | 'visits' | 'visit-past' | 'visit-plan' }
+  | { name: 'board' | 'me' | 'sign-in' | 'not-found' }
+  | { name: 'customer' | 'customer-edit' | 'visit'; id: string };
+
+const PLAIN: Record<string, Place> = {
+  '': { name: 'start' },
+  today: { name: 'today' },
+  customers: { name: 'customers' },
+  'customers/new': { name: 'customer-new' },
+  visits: { name: 'visits' },
+  'visits/past': { name: 'visit-past' },
+  'visits/plan': { name: 'visit-plan' },
+  board: { name: 'board' },
+  me: { name: 'me' },
+  'sign-in': { name: 'sign-in' },
+};
+const ID = '([0-9a-fA-F-]{8,64})';
+const WITH_ID: [RegExp, 'customer' | 'customer-edit' | 'visit'][] = [
+  [new RegExp(`^customers/${ID}$`), 'customer'],
+  [new RegExp(`^customers/${ID}/edit$`), 'customer-edit'],
+  [new RegExp(`^visits/${ID}$`), 'visit'],
+];
+
+/** What a path shows; slashes at the ends do not matter. */
+export function placeOf(path: string): Place {
+  const clean = path.replace(/^\/+|\/+$/g, '').replace(/^index\.html$/, '');
+  const plain = Object.hasOwn(PLAIN, clean) ? PLAIN[clean] : undefined;
+  if (plain) return plain;
+  for (const [pattern, name] of WITH_ID) {
+    const id = pattern.exec(clean)?.[1];
+    if (id) return { name, id };
+  }
+  return { name: 'not-found' };
+}

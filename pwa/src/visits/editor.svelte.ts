@@ -1,0 +1,116 @@
+import { draft, setMinutes, setNextStep, type Draft } from '../data';
+
+/**
+ * One text of a visit under somebody's hand. Each key goes into a durable draft; leaving the field writes the text
+ * into the record. The draft is cleared only after the record has it, so at every moment one of the two holds all.
+ */
+export class Editor {
+  text = $state('');
+  /** The draft has been looked for; before that nothing may be typed over it. */
+  loaded = $state(false);
+  /** Words were found that never reached the record: the writing was cut off. */
+  cutOff = $state(false);
+  trouble = $state(false);
+  /** Device time (ms) at which these words last became durable, as draft or in the record. */
+  keptAt = $state<number | null>(null);
+  readonly #visit: string;
+  readonly #field: 'minutes' | 'next';
+  readonly #draft: Draft;
+  #recorded = '';
+  #writing: Promise<void> | null = null;
+
+  constructor(visit: string, field: 'minutes' | 'next') {
+    this.#visit = visit;
+    this.#field = field;
+    this.#draft = draft(`${field}:${visit}`);
+    this.#draft.savedAt.subscribe((at) => {
+      if (at !== null) this.keptAt = at;
+    });
+  }
+
+  async load(recorded: string): Promise<void> {
+    const kept = await this.#draft.load();
+    this.#recorded = recorded;
+    this.cutOff = kept !== null && kept !== recorded;
+    this.text = kept ?? recorded;
+    this.loaded = true;
+  }
+
+  /** The record changed, here or elsewhere: taken over unless words are being written. */
+  follow(recorded: string): void {
+    if (!this.loaded || recorded === this.#recorded) return;
+    const untouched = this.text === this.#recorded;
+    this.#recorded = recorded;
+    if (untouched) this.text = recorded;
+  }
+
+  typed(text: string, caret?: number | null): void {
+    this.text = text;
+    this.#draft.save(text);
+    if (caret !== null && caret !== undefined) remember(this.#key, caret);
+  }
+
+  get caret(): number {
+    const at = recall(this.#key);
+    return at === null ? this.text.length : Math.min(at, this.text.length);
+  }
+
+  get #key(): string {
+    return `rounds.caret:${this.#field}:${this.#visit}`;
+  }
+
+  /** Writes the text into the record. One after the other: a second call waits for the first. */
+  async commit(): Promise<void> {
+    await this.#writing;
+    this.#writing = this.#write();
+    try {
+      await this.#writing;
+    } finally {
+      this.#writing = null;
+    }
+  }
+
+  async #write(): Promise<void> {
+    if (!this.loaded) return;
+    const text = this.text;
+    if (text === this.#recorded && !this.cutOff) return;
+    try {
+      await this.#draft.flush();
+      await (this.#field === 'minutes' ? setMinutes(this.#visit, text) : setNextStep(this.#visit, text));
+      this.#recorded = text;
+      this.keptAt = Date.now();
+      this.cutOff = false;
+      this.trouble = false;
+      // Typed on meanwhile: the draft is already ahead of the record again.
+      if (this.text === text) {
+        await this.#draft.clear();
+        forget(this.#key);
+      }
+    } catch {
+      this.trouble = true;
+    }
+  }
+}
+
+function remember(key: string, caret: number): void {
+  try {
+    localStorage.setItem(key, String(caret));
+  } catch {
+    /* the caret will stand at the end */
+  }
+}
+function recall(key: string): number | null {
+  try {
+    const kept = localStorage.getItem(key);
+    return kept === null ? null : Number(kept);
+  } catch {
+    return null;
+  }
+}
+function forget(key: string): void {
+  try {
+    localStorage.removeItem(key);
+  } catch {
+    /* nothing was kept */
+  }
+}
