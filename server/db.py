@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, Connection, DateTime, Table, TypeDecorator, Uuid, event
+from sqlalchemy import JSON, ColumnElement, Connection, DateTime, Table, TypeDecorator, Uuid, event, literal, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect, Engine
@@ -58,12 +58,17 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+JSON_OPTIONS: dict[str, Any] = {
+    "json_serializer": lambda value: orjson.dumps(value).decode(),
+    # SQLite keeps a document that is a bare number as a number.
+    "json_deserializer": lambda stored: orjson.loads(stored) if isinstance(stored, str | bytes) else stored,
+}
+"""How an engine reads and writes documents."""
+
+
 def engine_options(config: Config) -> dict[str, Any]:
     """What the engine is made with: orjson for documents, time limits, one connection a thread at rest."""
-    options: dict[str, Any] = {
-        "json_serializer": lambda value: orjson.dumps(value).decode(),
-        "json_deserializer": orjson.loads,
-    }
+    options: dict[str, Any] = dict(JSON_OPTIONS)
     if config.database_url.startswith("sqlite"):
         options["connect_args"] = {"timeout": config.lock_timeout_ms / 1000}
     else:
@@ -119,6 +124,13 @@ def upsert(table: type[Model] | Table, connection: Connection, rows: Sequence[di
     else:
         statement = statement.on_conflict_do_nothing(index_elements=keys)
     connection.execute(statement, rows)
+
+
+def behind(columns: Sequence[ColumnElement[Any]], key: Sequence[Any], *, descending: bool = False) -> ColumnElement[bool]:
+    """The condition of a keyset: rows behind `key` in the order of `columns`, each value bound as its column's type."""
+    place = tuple_(*columns)
+    bound = tuple_(*(literal(value, column.type) for column, value in zip(columns, key, strict=True)))
+    return place < bound if descending else place > bound
 
 
 def is_busy(error: Exception) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from math import cos, radians
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select, tuple_
+from sqlalchemy import Connection, Select, func, or_, select
 
 from server.auth import Principal
 from server.customers.model import Customer
 from server.customers.rules import distance_m
+from server.db import behind
 from server.exchange.kinds import CUSTOMER
 from server.paging import after, page
 from server.people.grant import held, parents_of
@@ -42,9 +43,10 @@ def customers(connection: Connection, principal: Principal, asked: dict[str, Any
     limit = asked["limit"]
     if asked["near"]:
         return _nearest(connection, statement, *asked["near"], after(asked["cursor"], 2), limit)
+    place: Any = (Customer.name, Customer.id)
     cursor = after(asked["cursor"], 2)
     if cursor:
-        statement = statement.where(tuple_(Customer.name, Customer.id) > tuple_(*cursor))
+        statement = statement.where(behind(place, cursor))
     rows = connection.execute(statement.order_by(Customer.name, Customer.id).limit(limit + 1)).mappings().all()
     return page(rows, limit, _document, lambda row: (row["name"], row["id"]))
 
@@ -76,7 +78,7 @@ def _nearest(
     square = ((there.c.lat - lat) * (there.c.lat - lat) + flat * east * east).label("square")
     asked = select(there, square)
     if cursor:
-        asked = asked.where(tuple_(square, there.c.id) > tuple_(float(cursor[0]), cursor[1]))
+        asked = asked.where(behind((square, there.c.id), (float(cursor[0]), cursor[1])))
     rows = connection.execute(asked.order_by(square, there.c.id).limit(limit + 1)).mappings().all()
     found = page(
         rows,

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, and_, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, or_, select, update
 
-from server.db import writing
+from server.db import behind, writing
 from server.exchange.kinds import READABLE, Kind
 from server.exchange.model import Client, Journal, Position
 from server.people.model import Head
@@ -108,7 +108,7 @@ def _page(
     by_position: dict[int, list[str]] = {}
     for scope, position in plan.positions.items():
         by_position.setdefault(position, []).append(scope)
-    place = tuple_(Position.version, Position.kind, Position.id)
+    place: Any = (Position.version, Position.kind, Position.id)
     since = (now - WINDOW).date().isoformat()
     statement = (
         select(Position.version, Position.kind, Position.id, Position.scope, Position.removed_at)
@@ -128,11 +128,11 @@ def _page(
             ),
             or_(Position.day.is_(None), Position.day >= since),
         )
-        .order_by(Position.version, Position.kind, Position.id)
+        .order_by(*place)
         .limit(limit + _MOST_SCOPES_OF_AN_ENTITY)
     )
     if plan.cursor is not None:
-        statement = statement.where(place > tuple_(*plan.cursor))
+        statement = statement.where(behind(place, plan.cursor))
     found = connection.execute(statement).all()
     entities: list[tuple[Cursor, dict[str, int]]] = []
     for version, kind, entity, scope, removed_at in found:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, select, tuple_
+from sqlalchemy import Connection, Select, select
 
 from server.auth import Principal
 from server.customers.model import Customer
+from server.db import behind
+from server.errors import Problem
 from server.exchange.kinds import VISIT
 from server.exchange.model import Batch, Journal
 from server.paging import after, page
@@ -35,9 +37,11 @@ def visits(connection: Connection, principal: Principal, asked: dict[str, Any]) 
     ):
         if day:
             statement = statement.where(compare(day.isoformat()))
+    place: Any = (Visit.at, Visit.id)
     cursor = after(asked["cursor"], 2)
     if cursor:
-        statement = statement.where(tuple_(Visit.at, Visit.id) < tuple_(datetime.fromisoformat(cursor[0]), cursor[1]))
+        key = (_instant(cursor[0]), cursor[1])
+        statement = statement.where(behind(place, key, descending=True))
     limit = asked["limit"]
     rows = connection.execute(statement.order_by(Visit.at.desc(), Visit.id.desc()).limit(limit + 1)).mappings().all()
     return page(rows, limit, _document, lambda row: (row["at"].isoformat(), row["id"]))
@@ -134,3 +138,10 @@ def _change(row: Any) -> dict[str, Any]:
         "code": row["code"],
         "ops": mutation.get("ops", []),
     }
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        raise Problem(422, "INVALID", "This cursor is none of this list.", {"cursor": ["is unknown"]}) from None
