@@ -10,12 +10,13 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import orjson
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, ColumnElement, Connection, DateTime, Table, TypeDecorator, Uuid, event, literal, tuple_
+from sqlalchemy import JSON, ColumnElement, Connection, DateTime, String, Table, TypeDecorator, event, literal, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect, Engine
@@ -31,8 +32,8 @@ class Model(DeclarativeBase):
 
 db = SQLAlchemy(model_class=Model)
 
-Id = Uuid(as_uuid=False)
-"""A UUID, in Python its canonical string."""
+Id = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+"""A UUID, in Python its canonical string; on SQLite stored as just that, which costs no conversion."""
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 """A JSON document; None is stored as SQL NULL."""
@@ -115,15 +116,18 @@ def upsert(table: type[Model] | Table, connection: Connection, rows: Sequence[di
     if not rows:
         return
     target: Any = table if isinstance(table, Table) else table.__table__
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(_upsert(target, connection.dialect.name, tuple(rows[0])), rows)
+
+
+@cache
+def _upsert(target: Any, dialect_name: str, names: tuple[str, ...]) -> Any:
+    dialect: Any = postgresql if dialect_name == "postgresql" else sqlite
     statement = dialect.insert(target)
     keys = [column.name for column in target.primary_key]
-    rest = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    rest = {name: statement.excluded[name] for name in names if name not in keys}
     if rest:
-        statement = statement.on_conflict_do_update(index_elements=keys, set_=rest)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=keys)
-    connection.execute(statement, rows)
+        return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+    return statement.on_conflict_do_nothing(index_elements=keys)
 
 
 def behind(columns: Sequence[ColumnElement[Any]], key: Sequence[Any], *, descending: bool = False) -> ColumnElement[bool]:
