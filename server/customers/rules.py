@@ -32,6 +32,8 @@ def distance_m(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
         near = math.hypot(north, east)
         if near <= _NEAR_M:
             return near
+    if not (-90 <= lat1 <= 90 and -90 <= lat2 <= 90):
+        raise ValueError("a latitude beyond the poles")
     return _geodesic_m(lat1, lon1, lat2, lon2)
 
 
