@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import create_engine, insert, select
 
 from server.app import create_app
 from server.auth import digest_of, new_secret
@@ -145,6 +145,15 @@ def moment(at: datetime) -> dict[str, Any]:
 def fix(lat: float, lon: float, at: datetime) -> dict[str, Any]:
     """A good fix on the spot."""
     return {"lat": lat, "lon": lon, "accuracy_m": 9.5, "taken_at": moment(at)["wall"]}
+
+
+def organisation_of(url: str) -> str:
+    """The id of the organisation in a database."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = connection.execute(select(Organisation.id)).scalar_one()
+    engine.dispose()
+    return found
 
 
 def organisation(url: str, reps: int, customers_each: int) -> list[Rep]:
