@@ -29,7 +29,7 @@ const en = {
   known: 'known',
   notSyncedSince: (time: string) => `Not synced since ${time}`,
   noContactYet: 'No contact yet',
-  noContactWhy: 'This phone has never spoken to the server',
+  noContactWhy: 'Nothing has arrived so far',
   notToday: 'No contact today yet',
   wereWaiting: (n: number, time: string) =>
     n === 1 ? `1 was waiting on the phone at ${time}` : `${n} were waiting on the phone at ${time}`,
@@ -165,7 +165,7 @@ const zh: BoardWords = {
   known: '已知',
   notSyncedSince: (time) => `${time} 起未同步`,
   noContactYet: '尚无联系',
-  noContactWhy: '这部手机还没有连接过服务器',
+  noContactWhy: '尚未收到任何记录',
   notToday: '今天尚无联系',
   wereWaiting: (n, time) => `${time} 时手机上有 ${n} 条待上传`,
   noneWaiting: (time) => `${time} 时手机上没有待上传的记录`,
