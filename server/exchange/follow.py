@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +13,11 @@ from sync.mutation import Mutation, moment_of
 from sync.reconcile import Outcome
 
 DEFAULT_RADIUS_M = 200
-RULE_SETTINGS = ("min_note_chars", "backfill_limit_h")
-"""Settings of an organisation that the rules of visits take."""
+RULE_SETTINGS = ("min_note_chars", "backfill_limit_h", "no_position_share")
+"""Settings of an organisation that the rules of visits take; each a number."""
+
+HABIT_VISITS = 10
+"""Fewer visits in person than this make no habit."""
 
 Follow = Callable[[Work, Row, Mutation, Outcome], None]
 
@@ -37,20 +40,18 @@ def judge_visit(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> N
         clock["after_deactivation"] = True
     customer = work.row("customer", values["customer_id"])
     place = customer.values() if customer.entity else {}
-    settings = rules.Settings(
-        **{name: work.settings[name] for name in RULE_SETTINGS if name in work.settings}, zone=work.organisation_zone()
-    )
+    settings = _settings(work)
     known = place.get("lat") is not None and place.get("lon") is not None
     conclusions = rules.conclude(
         values,
         _clock(clock),
         customer_place=(place["lat"], place["lon"]) if known else None,
-        radius_m=place.get("radius_m") or work.settings.get("radius_m", DEFAULT_RADIUS_M),
+        radius_m=place.get("radius_m") or _number(work, "radius_m", DEFAULT_RADIUS_M),
         kind_rule=rules.KindRule(work.visit_kind(values.get("kind")) or {}),
         settings=settings,
         accepted=False,
         after_deactivation=bool(clock.get("after_deactivation")),
-        no_position_habit=False,
+        no_position_habit=_is_habit(work, values, settings.no_position_share),
     )
     day = conclusions["day"]
     if day is None:
@@ -78,6 +79,31 @@ def redraw_audiences(work: Work, row: Row, mutation: Mutation, outcome: Outcome)
 
 FOLLOWS: dict[str, Follow] = {"visit": judge_visit, "person": redraw_audiences, "team": redraw_audiences}
 """Kind -> what follows a change of one."""
+
+
+def _settings(work: Work) -> rules.Settings:
+    known = {name: _number(work, name, None) for name in RULE_SETTINGS}
+    return rules.Settings(
+        **{name: value for name, value in known.items() if value is not None}, zone=work.organisation_zone()
+    )
+
+
+def _number(work: Work, name: str, default: Any) -> Any:
+    """A setting that has to be a number; anything else counts as not set, so that no visit fails for it."""
+    value = work.settings.get(name)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else default
+
+
+def _is_habit(work: Work, values: Mapping[str, Any], limit: float) -> bool:
+    """Whether visits without any position are this rep's habit: more than the set share of the last 30 days' visits.
+
+    Asked only for a visit in person that has none itself; counted over what was stored before this exchange.
+    """
+    fixes = (values.get("check_in_fix"), values.get("check_in_best_fix"))
+    if values.get("mode") != "in_person" or any(map(rules.is_position, fixes)):
+        return False
+    in_person, without = work.positions_of(values["rep_id"])
+    return in_person >= HABIT_VISITS and without > limit * in_person
 
 
 def _clock(clock: dict[str, Any]) -> dict[str, Any]:

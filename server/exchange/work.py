@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from server.db import upsert
 from server.exchange.kinds import READABLE, WRITABLE, Kind
@@ -15,7 +15,7 @@ from server.exchange.model import Parked, Position
 from server.people.grant import parents_of
 from server.people.model import Grant, Organisation, Setting
 from server.people.rules import LEADERS, above
-from server.visits.model import VisitKind
+from server.visits.model import RepDay, VisitKind
 from sync.mutation import Author, Moment
 from sync.reconcile import Entity
 
@@ -71,6 +71,7 @@ class Work:
         self.people_changed = False
         self._scopes: frozenset[str] | None = None
         self._held_once: dict[str, bool] = {}
+        self._positions_of: dict[str, tuple[int, int]] = {}
         self._zone: str | None = None
         self._settings: dict[str, Any] | None = None
         self._visit_kinds: dict[str, Mapping[str, Any]] | None = None
@@ -139,6 +140,18 @@ class Work:
             )
             self._visit_kinds = {known: minutes for known, minutes in rows}
         return self._visit_kinds.get(code) if code else None
+
+    def positions_of(self, rep_id: str) -> tuple[int, int]:
+        """A rep's visits in person of the last 30 days before receipt, and how many of them have no position."""
+        if rep_id not in self._positions_of:
+            since = (self.received_at - timedelta(days=30)).date().isoformat()
+            found = self.connection.execute(
+                select(func.sum(RepDay.in_person), func.sum(RepDay.no_position)).where(
+                    RepDay.org_id == self.org_id, RepDay.rep_id == rep_id, RepDay.day >= since
+                )
+            ).one()
+            self._positions_of[rep_id] = (int(found[0] or 0), int(found[1] or 0))
+        return self._positions_of[rep_id]
 
     def organisation_zone(self) -> str:
         """The organisation's own time zone."""
