@@ -20,7 +20,8 @@ export default defineConfig({
       registerType: 'prompt',
       injectRegister: false,
       includeAssets: ['icon.svg', 'apple-touch-icon.png'],
-      injectManifest: { globPatterns: ['**/*.{js,css,html,svg,webmanifest}', '*.png'] },
+      // Icons and the manifest are added by the plugin itself.
+      injectManifest: { globPatterns: ['**/*.{js,css,html}'] },
       manifest: {
         id: '/',
         name: 'Rounds',

@@ -36,7 +36,7 @@ export class Phone {
     const model = new Model('me');
     model.loadRows(await replica.all());
     model.loadMutations(await outbox.all());
-    this.desk = { me, outbox, replica, model, channel: null };
+    this.desk = { me, outbox, replica, model, channel: null, whole: Promise.resolve() };
   }
 
   close(): void {

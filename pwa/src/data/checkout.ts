@@ -36,7 +36,7 @@ export async function checkOut(visit: Id, input: CheckOutInput = {}): Promise<vo
   await saving(() => desk.outbox.saveDraft(draftKey(visit), pending));
   desk.model.setPending(visit, pending);
   visitChanged(desk, visit);
-  void endLocating(visit);
+  void endLocating(visit).catch(() => {});
   void place?.then((fix) => placeFound(visit, fix)).catch(() => {});
   arm(visit, pending);
 }
@@ -57,6 +57,7 @@ export async function commitCheckOut(visit: Id): Promise<void> {
   const pending = desk?.model.pendingOf(visit);
   if (!desk || !pending) return;
   clearTimeout(timers.get(visit));
+  await endLocating(visit);
   const v = desk.model.visit(visit);
   if (!v || v.status !== 'open') {
     await desk.outbox.clearDraft(draftKey(visit));

@@ -5,12 +5,17 @@ import { uuid } from './uuid';
 /** Id of this page life: `mono_ms` values compare within it only. */
 export const life = uuid();
 
-const KEY = 'rounds.offset';
-const measured = writable<number | null>(readKept());
+const measured = writable<number | null>(null);
 
 /** Server minus device in ms, as last measured; null if never. */
 export const offset: Readable<number | null> = { subscribe: measured.subscribe };
-let current: number | null = readKept();
+let current: number | null = null;
+
+/** What an earlier page life had measured, from the outbox. */
+export function recallOffset(ms: number | null): void {
+  current = ms;
+  measured.set(ms);
+}
 
 /** This moment, as this device claims it (PROTOCOL, "Moments"). Take it first thing in a tap's handler. */
 export function moment(): Moment {
@@ -53,24 +58,7 @@ export function bestTime(at: Moment): number {
 export function learnOffset(receivedAt: Instant, sentMs: number, tookMs: number): void {
   const server = Date.parse(receivedAt);
   if (!Number.isFinite(server) || (tookMs > 10_000 && current !== null)) return;
-  const value = Math.round(server - (sentMs + tookMs / 2));
-  current = value;
-  measured.set(value);
-  try {
-    localStorage.setItem(KEY, String(value));
-  } catch {
-    // Without storage the offset is learnt again by the next exchange.
-  }
-}
-
-function readKept(): number | null {
-  try {
-    const kept = localStorage.getItem(KEY);
-    const value = kept === null ? NaN : Number(kept);
-    return Number.isFinite(value) ? value : null;
-  } catch {
-    return null;
-  }
+  recallOffset(Math.round(server - (sentMs + tookMs / 2)));
 }
 
 const dayFormats = new Map<string, Intl.DateTimeFormat>();

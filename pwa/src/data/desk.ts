@@ -1,7 +1,7 @@
 import { writable, type Readable } from 'svelte/store';
-import { Model, type PendingCheckOut } from './model';
+import { Model, references, type PendingCheckOut } from './model';
 import { Outbox, type Draftless, type Stored, type WithDrafts } from './outbox';
-import { Replica } from './replica';
+import { keyOf, Replica } from './replica';
 import { saving } from './storage';
 import { SaveError, type Id, type Me } from './types';
 
@@ -15,6 +15,8 @@ export interface Desk {
   replica: Replica;
   model: Model;
   channel: BroadcastChannel | null;
+  /** Resolves when all rows are in memory; the exchange waits for it. */
+  whole: Promise<void>;
 }
 
 type News = { type: 'outbox' } | { type: 'rows'; keys: string[] } | { type: 'kick' } | { type: 'left' };
@@ -53,11 +55,19 @@ export const ready: Readable<boolean> = { subscribe: readyStore.subscribe };
 /** Called by others: somebody else's tab left, or wants an exchange. */
 export const listeners = { kick: () => {}, left: () => {} };
 
-const SMALL_KINDS = ['visit', 'visit_kind', 'outcome', 'setting', 'person', 'team', 'parked', 'conflict'];
-/** What is read in the second step is everything else; today that is the customers. */
-const LARGE_KINDS = ['customer'];
+const wholeStore = writable(false);
+/** All that is stored is in memory; before it, an old visit or a customer may seem unknown although it is not. */
+export const whole: Readable<boolean> = { subscribe: wholeStore.subscribe };
 
-/** Opens the databases of a person and reads them into memory; screens can paint after it resolved. */
+/** Few rows each, needed by every screen. */
+const SMALL_KINDS = ['visit_kind', 'outcome', 'setting', 'person', 'team', 'parked', 'conflict'];
+/** How many names are prepared for the search between two chances for a tap. */
+const PREPARE = 250;
+
+/**
+ * Opens the databases of a person and reads first what the first screen shows: the outbox, visits from yesterday
+ * on, their customers. Resolves then; all the rest follows by itself.
+ */
 export async function sitDown(me: Me): Promise<Desk> {
   leave();
   const outbox = new Outbox(me.person.id);
@@ -65,23 +75,53 @@ export async function sitDown(me: Me): Promise<Desk> {
   const model = new Model(me.person.id);
   const channel =
     typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel(`rounds-${me.person.id}`);
-  const mine: Desk = { me, outbox, replica, model, channel };
+  const mine: Desk = { me, outbox, replica, model, channel, whole: Promise.resolve() };
   desk = mine;
-  if (channel) channel.onmessage = (event) => void hear(mine, event.data as News);
+  if (channel) channel.onmessage = (event) => void mine.whole.then(() => hear(mine, event.data as News));
 
-  const [mutations, drafts, customers, ...rows] = await Promise.all([
+  const yesterday = new Date(Date.now() - 2 * 86_400_000).toISOString().slice(0, 10);
+  const [mutations, drafts, visits, ...small] = await Promise.all([
     outbox.all(),
     outbox.allDrafts('checkout:'),
-    Promise.all(LARGE_KINDS.map((kind) => replica.byKind(kind))),
+    replica.visitsFrom(yesterday),
     ...SMALL_KINDS.map((kind) => replica.byKind(kind)),
   ]);
+  const wanted = new Set<string>();
+  for (const row of visits) wanted.add(keyOf('customer', String(row.data['customer_id'])));
+  for (const m of mutations) if (m.settled === 0) references(m.body, wanted);
+  const named = await replica.some([...wanted]);
   if (desk !== mine) return mine;
-  for (const list of [...rows, ...customers]) model.loadRows(list);
+  for (const rows of [visits, ...small]) model.loadRows(rows);
+  model.loadRows([...named.values()].filter((row) => row !== undefined));
   model.loadMutations(mutations);
   for (const d of drafts) model.setPending(d.key.slice('checkout:'.length), d.value as PendingCheckOut);
   readyStore.set(true);
   tick('customer', 'visit', 'organisation', 'outbox');
+  mine.whole = fetchRest(mine).catch((error: unknown) => console.error('reading the replica', error));
   return mine;
+}
+
+async function fetchRest(at: Desk): Promise<void> {
+  // After the first paint.
+  await pauseForTaps();
+  for (const kind of ['customer', 'visit'] as const) {
+    const rows = await at.replica.byKind(kind);
+    if (desk !== at) return;
+    at.model.loadRows(rows);
+    tick(kind);
+    await pauseForTaps();
+  }
+  wholeStore.set(true);
+  void prepareSearch(at);
+}
+
+/** Makes the search ready before somebody types. */
+async function prepareSearch(at: Desk): Promise<void> {
+  while (desk === at && !at.model.prepareSearch(PREPARE)) await pauseForTaps();
+}
+
+function pauseForTaps(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /** Closes the desk; what is stored stays stored. */
@@ -89,6 +129,7 @@ export function leave(): void {
   const old = desk;
   desk = null;
   readyStore.set(false);
+  wholeStore.set(false);
   old?.channel?.close();
   old?.outbox.close();
   old?.replica.close();

@@ -200,6 +200,7 @@ export async function resetContact(): Promise<void> {
   const desk = openDesk();
   const complete = desk ? (await desk.replica.state()).complete : false;
   const kept = desk ? await desk.outbox.contact() : null;
+  if (kept) clock.recallOffset(kept.offsetMs ?? null);
   contact.set({ ...nothing, complete, lastContactAt: kept?.at ?? null, lastSentAt: kept?.sentAt ?? null });
 }
 
@@ -231,6 +232,7 @@ async function once(): Promise<void> {
   say({ sending: true });
   let ended: Ended;
   try {
+    await desk.whole;
     ended = await alone(desk, () => exchange(desk, transport, say));
   } catch (error) {
     // A database that fails under the exchange; the next one tries again. Nothing unsent was touched.
@@ -244,10 +246,12 @@ async function once(): Promise<void> {
   if (ended.how === 'sign-in') authority.refused();
   if (ended.how === 'done') {
     const { lastContactAt, lastSentAt } = get(contact);
-    await desk.outbox.keepContact({ at: lastContactAt, sentAt: lastSentAt }).catch(() => {});
+    const offsetMs = get(clock.offset);
+    await desk.outbox.keepContact({ at: lastContactAt, sentAt: lastSentAt, offsetMs }).catch(() => {});
     authority.answered();
   }
-  if (ended.how === 'offline') void askBackgroundSync();
+  if (ended.how === 'done') asleep = false;
+  else if (ended.how === 'offline' && !asleep) void askBackgroundSync();
 }
 
 /** One tab at a time where the browser has locks. Only politeness: numbers and tokens keep it correct without. */
@@ -311,8 +315,12 @@ export function watchPage(): void {
   });
 }
 
+/** Asked once in a spell without network: with the server down but the radio up the event comes back at once. */
+let asleep = false;
+
 async function askBackgroundSync(): Promise<void> {
   if (typeof navigator === 'undefined') return;
+  asleep = true;
   try {
     const registration = await navigator.serviceWorker?.getRegistration();
     const sync = (registration as unknown as { sync?: { register(tag: string): Promise<void> } })?.sync;

@@ -90,25 +90,29 @@ async function look(visit: Id, search: Search): Promise<void> {
   await ended;
 }
 
-/** Ends the search of a visit now (its check-out was tapped); resolves when what was found is written. */
+/**
+ * Ends the search of a visit now (it is being checked out) and resolves when what was found is written: evidence
+ * of a check-in may be added while the visit is open only.
+ */
 export async function endLocating(visit: Id): Promise<void> {
-  await running.get(visit)?.('timeout');
+  const end = running.get(visit);
+  if (end) return end('timeout');
+  const left = await openDesk()?.outbox.loadDraft(searchKey(visit));
+  if (left) await finish(visit, (left.value as Search).best, 'timeout');
 }
 
 /** After a start: goes on with searches whose time is not over, finishes the others with what they had. */
-export function resumeLocating(): void {
+export async function resumeLocating(): Promise<void> {
   const desk = needDesk();
   running.clear();
-  void desk.outbox.allDrafts('locate:').then((drafts) => {
-    for (const { key, value } of drafts) {
-      const visit = key.slice('locate:'.length);
-      const search = value as Search;
-      const open = desk.model.visit(visit)?.status === 'open';
-      const work =
-        open && Date.now() < search.until ? locate(visit, search) : finish(visit, search.best, 'timeout');
-      void work.catch(() => {});
-    }
-  });
+  for (const { key, value } of await desk.outbox.allDrafts('locate:')) {
+    const visit = key.slice('locate:'.length);
+    const search = value as Search;
+    const v = desk.model.visit(visit);
+    if (v?.status === 'open' && !v.pendingCheckOut && Date.now() < search.until) {
+      void locate(visit, search).catch(() => {});
+    } else await finish(visit, search.best, 'timeout');
+  }
 }
 
 function firstFixMissing(visit: Id): boolean {

@@ -66,6 +66,7 @@ export class Model {
 
   /** Puts in many rows at once, as at start. */
   loadRows(rows: Row[]): void {
+    if (rows.length === 0) return;
     for (const row of rows) this.kind(row.kind).set(row.id, row);
     this.forgetAll();
   }
@@ -281,7 +282,9 @@ export class Model {
     const known = new Set<Id>();
     for (const row of this.rows.get('parked')?.values() ?? []) {
       const d = row.data;
-      const mutation = (d['mutation'] ?? null) as Mutation | null;
+      const said = d['mutation'];
+      // Raw text where the server's strict reader could not take it.
+      const mutation = typeof said === 'object' ? (said as Mutation | null) : null;
       if (mutation?.id) known.add(mutation.id);
       out.push({
         id: row.id,
@@ -748,6 +751,8 @@ function firstAfter(list: CustomerRow[], row: CustomerRow): number {
   }
   return low;
 }
+
+const ASCII = /^[\0-\x7f]*$/;
 
 /** Lower case without marks, so that "cafe" finds "Café". */
 export function fold(s: string): string {

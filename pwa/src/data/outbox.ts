@@ -43,6 +43,12 @@ export interface ClientState {
   acked: number;
 }
 
+export interface LastContact {
+  at: number | null;
+  sentAt: number | null;
+  offsetMs: number | null;
+}
+
 export interface DraftRow {
   key: string;
   value: unknown;
@@ -329,13 +335,11 @@ export class Outbox extends Dexie {
 
   // ---- drafts and small things ---------------------------------------------------------------------------------
 
-  /** When the server was last heard of and when it last confirmed something (device time, ms). */
-  async contact(): Promise<{ at: number | null; sentAt: number | null } | null> {
-    return (
-      ((await this.kv.get('contact'))?.value as { at: number; sentAt: number | null } | undefined) ?? null
-    );
+  /** When the server was last heard of and last confirmed something (device time, ms), and its clock's offset. */
+  async contact(): Promise<LastContact | null> {
+    return ((await this.kv.get('contact'))?.value as LastContact | undefined) ?? null;
   }
-  async keepContact(value: { at: number | null; sentAt: number | null }): Promise<void> {
+  async keepContact(value: LastContact): Promise<void> {
     await this.kv.put({ key: 'contact', value });
   }
 

@@ -10,6 +10,8 @@ export interface Row {
   /** Scopes that hold it; one with `~` before it awaits confirmation by a scope being read again. */
   scopes: string[];
   data: Record<string, unknown>;
+  /** Of a visit: the day by which a screen may need it first; one that is open matters always. */
+  due?: string;
   /** 1: no scope holds it any more, but an unacknowledged mutation refers to it. */
   orphan?: 1;
 }
@@ -31,7 +33,7 @@ interface SeenRow {
 }
 
 /** Raised whenever rows or the answers kept beside them change their form: the replica is then read anew. */
-const FORM = 1;
+const FORM = 2;
 const KEEP_SEEN = 60;
 const EMPTY: PullState = { token: null, client: null, ackedSeq: 0, complete: false, resting: true };
 
@@ -51,7 +53,9 @@ export class Replica extends Dexie {
 
   private constructor(name: string) {
     super(name);
-    this.version(FORM).stores({ kv: 'key', rows: '[kind+id], *scopes, orphan', seen: 'key, at' });
+    this.version(FORM)
+      .stores({ kv: 'key', rows: '[kind+id], *scopes, orphan, due', seen: 'key, at' })
+      .upgrade((old) => Promise.all(['kv', 'rows', 'seen'].map((table) => old.table(table).clear())));
   }
 
   /** Opens the replica of a person; one of another form, or a broken one, is thrown away first. */
@@ -77,6 +81,10 @@ export class Replica extends Dexie {
 
   byKind(kind: string): Promise<Row[]> {
     return this.rows.where('[kind+id]').between([kind, Dexie.minKey], [kind, Dexie.maxKey]).toArray();
+  }
+  /** Visits from this day on, and those that are open. */
+  visitsFrom(day: string): Promise<Row[]> {
+    return this.rows.where('due').aboveOrEqual(day).toArray();
   }
   all(): Promise<Row[]> {
     return this.rows.toArray();
@@ -162,9 +170,9 @@ export class Replica extends Dexie {
   async pruneVisits(first: string, needed: ReadonlySet<string>): Promise<string[]> {
     return this.transaction('rw', this.rows, async () => {
       const old = (await this.byKind('visit')).filter((row) => {
-        const server = row.data['server'] as { day?: unknown } | null | undefined;
-        const day = server?.day ?? row.data['planned_date'];
-        return typeof day === 'string' && day < first && !needed.has(keyOf('visit', row.id));
+        return (
+          row.due !== undefined && row.due !== '' && row.due < first && !needed.has(keyOf('visit', row.id))
+        );
       });
       await this.rows.bulkDelete(old.map((row) => [row.kind, row.id] as [string, string]));
       return old.map((row) => keyOf(row.kind, row.id));
@@ -218,11 +226,19 @@ function merge(row: Row | undefined, wire: WireRow): Row | undefined {
     else scopes.delete(scope);
   }
   const newer = wire.data !== undefined && (row === undefined || wire.version >= row.version);
+  const data = newer ? wire.data! : row!.data;
   return {
     kind: wire.kind,
     id: wire.id,
     version: Math.max(row?.version ?? 0, wire.version),
     scopes: [...scopes],
-    data: newer ? wire.data! : row!.data,
+    data,
+    ...(wire.kind === 'visit' ? { due: dueOf(data) } : {}),
   };
+}
+
+function dueOf(data: Record<string, unknown>): string {
+  if (data['status'] === 'open') return '9999-12-31';
+  const server = data['server'] as { day?: unknown } | null | undefined;
+  return String(server?.day ?? data['planned_date'] ?? '');
 }

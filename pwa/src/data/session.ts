@@ -41,8 +41,8 @@ export async function resume(): Promise<void> {
 async function open(me: Me): Promise<void> {
   const desk = await sitDown(me);
   await resetContact();
+  await resumeLocating();
   await resumeCheckOuts();
-  resumeLocating();
   void desk.outbox.prune().catch(() => {});
   void pruneOldVisits();
 }

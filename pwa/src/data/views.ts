@@ -18,7 +18,7 @@ import type {
   VisitStatus,
 } from './types';
 
-export { ready } from './desk';
+export { ready, whole } from './desk';
 
 type Topic = Parameters<typeof ticks>[0];
 
