@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, or_, select
+from sqlalchemy import Connection, and_, case, func, or_, select, true
 
 from server.exchange.model import Client, Parked
 from server.people.model import Person
@@ -41,7 +41,7 @@ def read(
         .group_by(Parked.author_id)
         .subquery()
     )
-    first = (date.fromisoformat(day) - timedelta(days=SHARE_DAYS - 1)).isoformat()
+    first = date.fromordinal(max(1, date.fromisoformat(day).toordinal() - SHARE_DAYS + 1)).isoformat()
     habit = (
         select(
             RepDay.rep_id,
@@ -79,7 +79,7 @@ def read(
         .outerjoin(habit, habit.c.rep_id == Person.id)
         .where(
             Person.org_id == org_id,
-            True if everybody else Person.team_id.in_(teams),
+            true() if everybody else Person.team_id.in_(teams),
             or_(and_(Person.role == "rep", Person.active), RepDay.visits > 0),
         )
         .order_by(Person.name, Person.id)

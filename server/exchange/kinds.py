@@ -73,7 +73,7 @@ class Kind:
         """Whether somebody of these relations may set this field."""
         return bool(self.rights.get(name, self.other) & relations)
 
-    def document(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def document(self, row: Mapping[Any, Any]) -> dict[str, Any]:
         """The entity as it travels: all fields, what this release does not know as it came, `archived`."""
         known = {name: row[name] for name in (*self.policy.fields, *self.derived)}
         return {**row["extra"], **known, "archived": row["archived"]}

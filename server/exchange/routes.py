@@ -73,13 +73,8 @@ def sync(principal: Principal) -> Response:
 def _refusal(answer: Answer) -> dict[str, Any]:
     forked = answer.refused == CLIENT_FORKED
     detail = "Another outbox writes under this client id." if forked else "Mutations are missing before these."
-    return body(
-        answer.refused or "",
-        detail,
-        last_seq=answer.last_seq,
-        receipts=answer.receipts,
-        **{"from" if forked else "expected": answer.at},
-    )
+    place = {"from" if forked else "expected": answer.at}
+    return body(answer.refused or "", detail) | {"last_seq": answer.last_seq, "receipts": answer.receipts} | place
 
 
 def _pull(principal: Principal, client: str, wish: documents.PullWish, now: Any) -> dict[str, Any]:
@@ -105,4 +100,5 @@ def schema() -> Response:
     """The contract as JSON Schema, made from the tables that the server itself uses."""
     response = _answer(200, contract())
     response.add_etag()
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

@@ -81,9 +81,9 @@ class Work:
     def load(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Bring these entities in, one statement a kind; what does not exist is remembered as missing."""
         by_kind: dict[str, set[str]] = {}
-        for kind, entity in wanted:
-            if kind in WRITABLE and (kind, entity) not in self.rows:
-                by_kind.setdefault(kind, set()).add(entity)
+        for name, entity in wanted:
+            if name in WRITABLE and (name, entity) not in self.rows:
+                by_kind.setdefault(name, set()).add(entity)
         for name, ids in by_kind.items():
             kind = WRITABLE[name]
             table: Any = kind.model.__table__
@@ -306,9 +306,10 @@ class Work:
                 positions.append(self._position(scope, row.kind.name, row.id, scope not in now_in, day))
         team = self.team_of(self.actor.id)
         for (kind, entity), made in self.made.items():
-            for scope in (f"person:{made['author_id']}" if made["author_id"] else None, f"lead:{team}" if team else None):
-                if scope:
-                    positions.append(self._position(scope, kind, entity, False, None))
+            if made["author_id"]:
+                positions.append(self._position(f"person:{made['author_id']}", kind, entity, False, None))
+            if team:
+                positions.append(self._position(f"lead:{team}", kind, entity, False, None))
         upsert(Position, self.connection, positions)
 
     def _position(self, scope: str, kind: str, entity: str, removed: bool, day: str | None) -> dict[str, Any]:
@@ -323,7 +324,7 @@ class Work:
         }
 
 
-def entity_of(kind: Kind, row: Mapping[str, Any]) -> Entity:
+def entity_of(kind: Kind, row: Mapping[Any, Any]) -> Entity:
     """A table row as the pure core sees it."""
     return Entity(
         values={name: row[name] for name, known in kind.fields.items() if known.kind != "readonly"},

@@ -47,7 +47,7 @@ def refresh_days(connection: Connection, org_id: str, days: Iterable[tuple[str, 
     upsert(RepDay, connection, rows)
 
 
-def summarise(visits: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def summarise(visits: Iterable[Mapping[Any, Any]]) -> dict[str, Any]:
     """The figures of one day from its visits in time order; seconds, instants, and the line as the board draws it."""
     total: dict[str, Any] = {
         "visits": 0,
