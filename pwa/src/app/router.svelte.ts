@@ -31,9 +31,14 @@ class Router {
     this.path = location.pathname;
     this.query = location.search;
     if (!other) return;
-    void tick().then(() => {
+    void tick().then(async () => {
       scrollTo(0, y);
       if (focus) document.querySelector<HTMLElement>('h1[tabindex]')?.focus({ preventScroll: true });
+      // A long list may need a few frames until it is as long as it was.
+      for (let i = 0; i < 20 && scrollY < y && this.path === location.pathname; i++) {
+        await new Promise(requestAnimationFrame);
+        scrollTo(0, y);
+      }
     });
   }
 }

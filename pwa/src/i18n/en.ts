@@ -3,7 +3,6 @@ const s = (n: number) => (n === 1 ? '' : 's');
 
 export const en = {
   locale: 'en-GB' as string,
-  languageName: 'English',
   appName: 'Rounds',
 
   // ---- places to be

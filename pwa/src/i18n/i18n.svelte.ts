@@ -1,10 +1,10 @@
 import { en, type Words } from './en';
 import * as format from './format';
-import { zh } from './zh';
 
 export type Language = 'en' | 'zh-Hans';
 export const LANGUAGES: readonly Language[] = ['en', 'zh-Hans'];
-export const WORDS: Record<Language, Words> = { en, 'zh-Hans': zh };
+/** Each language in its own words, for who cannot read the other. */
+export const NAMES: Record<Language, string> = { en: 'English', 'zh-Hans': '中文' };
 const KEY = 'rounds.language';
 
 /** The language meant by a BCP 47 tag such as `zh-CN`; null when it is none of ours. */
@@ -30,14 +30,20 @@ function remembered(): Language | null {
 class I18n {
   language = $state<Language>('en');
   zone = $state('UTC');
-  t = $derived(WORDS[this.language]);
+  /** False only while the first words are being fetched. */
+  ready = $state(true);
+  #words = $state.raw<Partial<Record<Language, Words>>>({ en });
+  t = $derived(this.#words[this.language] ?? en);
   #chosen = false;
+  #shown = false;
+  #wanted: Language = 'en';
 
   constructor() {
     const own = remembered();
     this.#chosen = own !== null;
     const tags = typeof navigator === 'undefined' ? [] : navigator.languages;
     this.#set(own ?? tags.map(languageOf).find((l) => l !== null) ?? 'en');
+    this.#shown = this.ready;
     this.zone = Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
   }
 
@@ -60,9 +66,26 @@ class I18n {
     if (person.time_zone) this.zone = person.time_zone;
   }
 
+  /** A language besides English comes in a file of its own; until it is here the old words stay. */
   #set(language: Language): void {
-    this.language = language;
-    if (typeof document !== 'undefined') document.documentElement.lang = language;
+    this.#wanted = language;
+    const show = () => {
+      if (this.#wanted !== language) return;
+      this.language = language;
+      if (typeof document !== 'undefined') document.documentElement.lang = language;
+    };
+    if (this.#words[language]) return show();
+    this.ready = this.#shown;
+    void import('./zh')
+      .then(({ zh }) => {
+        this.#words = { ...this.#words, 'zh-Hans': zh };
+        show();
+      })
+      .catch(() => {})
+      .finally(() => {
+        this.ready = true;
+        this.#shown = true;
+      });
   }
 
   clock = (when: format.When, zone = this.zone) => format.clock(when, zone);

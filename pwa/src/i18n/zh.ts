@@ -3,7 +3,6 @@ import type { Words } from './en';
 /** 每个界面的中文用语。 */
 export const zh: Words = {
   locale: 'zh-Hans-CN',
-  languageName: '中文',
   appName: 'Rounds',
 
   today: '今天',

@@ -13,6 +13,13 @@ export function hints(settings: Record<string, unknown>): Hints {
   return { minChars: numberOf(settings['min_note_chars'], 10) };
 }
 
+/** The kind to begin with: the one last used (newest first in `used`), else a store call, else the first there is. */
+export function usualKind(kinds: VisitKind[], used: { kind: string }[] = []): string {
+  const known = new Set(kinds.map((k) => k.code));
+  const last = used.find((v) => known.has(v.kind))?.kind;
+  return last ?? (known.has('store_call') ? 'store_call' : (kinds[0]?.code ?? 'store_call'));
+}
+
 /** Minutes a visit of this kind and mode must last; PRODUCT's defaults for an unknown kind. */
 export function minMinutes(kind: VisitKind | undefined, mode: 'in_person' | 'online' | 'phone'): number {
   return numberOf(kind?.minMinutes[mode], mode === 'phone' ? 0 : 30);

@@ -1,0 +1,64 @@
+import type { Component } from 'svelte';
+
+// Screens differ in their props, each place passes what its own one wants.
+type Screen = Component<Record<string, unknown>>;
+type Load = () => Promise<{ default: unknown }>;
+
+/** Screens that the first opening can do without; each in a file of its own, all of them kept for offline. */
+const LOADS = {
+  board: () => import('../board/Board.svelte'),
+  customer: () => import('../customers/Customer.svelte'),
+  customers: () => import('../customers/Customers.svelte'),
+  'customer-new': () => import('../customers/CustomerForm.svelte'),
+  'customer-edit': () => import('../customers/CustomerForm.svelte'),
+  me: () => import('../people/Me.svelte'),
+  'sign-in': () => import('../people/SignIn.svelte'),
+  visit: () => import('../visits/Visit.svelte'),
+  visits: () => import('../visits/MyVisits.svelte'),
+  'visit-past': () => import('../visits/PastVisit.svelte'),
+  'visit-plan': () => import('../visits/PlanVisit.svelte'),
+  insecure: () => import('../people/Insecure.svelte'),
+} satisfies Record<string, Load>;
+export type Later = keyof typeof LOADS;
+
+class LaterScreens {
+  #here = $state.raw<Partial<Record<Later, Screen>>>({});
+  #failed = $state.raw<Partial<Record<Later, true>>>({});
+  #asked = new Set<Later>();
+
+  /** The screen, or null while it comes; asking for it fetches it. */
+  get(name: Later): Screen | null {
+    const here = this.#here[name];
+    if (here) return here;
+    if (!this.#asked.has(name)) void this.#fetch(name);
+    return null;
+  }
+
+  failed(name: Later): boolean {
+    return this.#failed[name] === true;
+  }
+
+  isLater(name: string): name is Later {
+    return Object.hasOwn(LOADS, name);
+  }
+
+  /** Fetches what a role will want, once the first screen stands. */
+  prepare(names: Later[]): void {
+    const begin = () => names.forEach((name) => this.#asked.has(name) || void this.#fetch(name));
+    if ('requestIdleCallback' in window) requestIdleCallback(begin, { timeout: 5000 });
+    else setTimeout(begin, 2000);
+  }
+
+  async #fetch(name: Later): Promise<void> {
+    this.#asked.add(name);
+    try {
+      const { default: screen } = await LOADS[name]();
+      this.#here = { ...this.#here, [name]: screen as Screen };
+    } catch {
+      this.#asked.delete(name);
+      this.#failed = { ...this.#failed, [name]: true };
+    }
+  }
+}
+
+export const later = new LaterScreens();

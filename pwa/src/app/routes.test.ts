@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest';
+import { placeOf } from './routes';
+
+const ID = '939bf0e0-8a21-4fae-8190-06d67e068fc3';
+
+describe('an address', () => {
+  it('leads to one place, with or without slashes around', () => {
+    expect(placeOf('/')).toEqual({ name: 'start' });
+    expect(placeOf('/index.html')).toEqual({ name: 'start' });
+    expect(placeOf('/today/')).toEqual({ name: 'today' });
+    expect(placeOf('/visits/past')).toEqual({ name: 'visit-past' });
+    expect(placeOf(`/visits/${ID}`)).toEqual({ name: 'visit', id: ID });
+    expect(placeOf(`/customers/${ID}/edit`)).toEqual({ name: 'customer-edit', id: ID });
+  });
+
+  it('that nobody made leads nowhere, and says so', () => {
+    for (const path of ['/nowhere', '/visits/x', `/visits/${ID}/x`, '/constructor', '/__proto__']) {
+      expect(placeOf(path), path).toEqual({ name: 'not-found' });
+    }
+  });
+});

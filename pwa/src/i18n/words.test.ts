@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { en } from './en';
+import { zh } from './zh';
+
+type Tree = { [key: string]: unknown };
+
+/** Every leaf with its path; functions are called with what their sentence may meet. */
+function leaves(tree: Tree, path = ''): [string, unknown][] {
+  return Object.entries(tree).flatMap(([key, value]) => {
+    const here = path ? `${path}.${key}` : key;
+    return typeof value === 'object' && value !== null ? leaves(value as Tree, here) : [[here, value]];
+  });
+}
+const said = (value: unknown): string =>
+  typeof value === 'function' ? String((value as (...a: unknown[]) => unknown)(3, 4, 5)) : String(value);
+
+describe('words', () => {
+  const english = new Map(leaves(en as unknown as Tree));
+  const chinese = new Map(leaves(zh as unknown as Tree));
+
+  it('are answered key by key in both languages', () => {
+    expect([...chinese.keys()].sort()).toEqual([...english.keys()].sort());
+  });
+
+  it('are never empty and never carry a hole', () => {
+    for (const [key, value] of [...english, ...chinese]) {
+      expect(said(value).trim(), key).not.toBe('');
+      expect(said(value), key).not.toMatch(/undefined|\[object/);
+    }
+  });
+
+  it('use one sort of kind words: no exclamation marks, no blame, 你 and never 您', () => {
+    for (const [key, value] of [...english, ...chinese]) {
+      expect(said(value), key).not.toMatch(/[!！]|suspicious|您|可疑/);
+    }
+  });
+
+  it('close Chinese sentences with full-width marks', () => {
+    for (const [key, value] of chinese) expect(said(value), key).not.toMatch(/\p{Script=Han}[,.?;:]/u);
+  });
+
+  it('say one of a thing without an s', () => {
+    expect(en.agoDays(1)).toBe('yesterday');
+    expect(en.changesSafe(1)).toContain('1 change since then is safe');
+    expect(en.changesSafe(2)).toContain('2 changes since then are safe');
+    expect(en.countNeedsYou(1)).toBe('1 needs you');
+    expect(en.holdsCustomers(1)).toBe('1 customer');
+  });
+});
