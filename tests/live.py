@@ -48,21 +48,7 @@ class LiveServer:
         """Starts it and returns when it is ready; raises RuntimeError with its log when it does not become so."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [
-                    PROGRAM.with_name("granian"),
-                    "--interface",
-                    "wsgi",
-                    "--factory",
-                    "--host",
-                    "127.0.0.1",
-                    "--port",
-                    str(self.port),
-                    "--workers",
-                    "2",
-                    "--blocking-threads",
-                    "1",
-                    "server.app:create_app",
-                ],
+                [PROGRAM, "serve", "--host", "127.0.0.1", "--port", str(self.port)],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

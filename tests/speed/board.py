@@ -66,8 +66,6 @@ def _fill(url: str, reps: list[seed.Rep], first: int, last: int) -> None:
 def _rows(url: str, reps: list[seed.Rep], first: int, last: int) -> Iterator[tuple[Any, ...]]:
     sqlite = url.startswith("sqlite")
     org, persons = seed.organisation_of(url), [rep.id for rep in reps]
-    if sqlite:  # which keeps a UUID as its 32 digits
-        org, persons = org.replace("-", ""), [person.replace("-", "") for person in persons]
     today = datetime.now(UTC).date()
     place = json.dumps({"lat": 51.5, "lon": -0.1, "accuracy_m": 9.5, "at": "2026-01-01T15:30:00.000Z"})
     for ago in range(first, last):
@@ -76,7 +74,7 @@ def _rows(url: str, reps: list[seed.Rep], first: int, last: int) -> Iterator[tup
         if sqlite:
             begun, ended = f"{day} 08:00:00.000000", f"{day} 17:00:00.000000"
         line = json.dumps(_line(day)) if ago < 31 else "[]"
-        for rep in reps:
+        for person in persons:
             yield (
                 org,
                 day.isoformat(),

@@ -21,7 +21,7 @@ from tests.speed.load import post, together
 VISITS = 5000
 PAGE = 500
 CONNECTIONS = 8
-PAGES = 40  # a connection's, in each round
+PAGES = 15  # a connection's, in each round
 ROUNDS = 3
 
 
