@@ -78,7 +78,7 @@ def _rows(url: str, reps: list[seed.Rep], first: int, last: int) -> Iterator[tup
             yield (
                 org,
                 day.isoformat(),
-                rep.id,
+                person,
                 A_DAY,
                 17,
                 30600,
