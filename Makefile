@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types build speed clean setup browser
+.PHONY: help demo test lint types build speed format clean setup browser
 
 PORT ?= 8080
 LAN ?=
@@ -23,6 +23,7 @@ help: ## list what can be done
 	@echo "make types     mypy, svelte-check"
 	@echo "make build     build the phone's pages into pwa/dist"
 	@echo "make speed     measure, as ratios within one run"
+	@echo "make format    put the code into its form"
 	@echo "make clean     remove what was built (the data in var/ stays)"
 
 demo: setup build
@@ -37,6 +38,11 @@ lint: setup pwa/node_modules/.rounds
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 	$(NPM) run --silent lint
+
+format: setup pwa/node_modules/.rounds
+	$(BIN)/ruff check --fix -q .
+	$(BIN)/ruff format -q .
+	$(PWA) npx prettier --write --log-level=warn .
 
 types: setup pwa/node_modules/.rounds
 	$(BIN)/mypy
