@@ -320,6 +320,13 @@ def test_an_illegal_step_from_the_state_the_author_saw_is_invalid():
     assert (outcome.status, outcome.code, outcome.field) == ("parked", "INVALID", "status")
 
 
+@pytest.mark.parametrize("damaged", [None, 5, ["open"], {"open": 1}])
+def test_a_visit_whose_state_is_damaged_can_still_be_closed(damaged):
+    visit = Thing("visit", status="open").entity
+    visit = replace(visit, values={**visit.values, "status": damaged})
+    assert reconcile(visit, mutation(go("open", "done")), REP, VISIT).changes == {"status": "done"}
+
+
 # --- archive, restore, void --------------------------------------------------------------------------------------
 
 
@@ -507,6 +514,15 @@ def test_an_unknown_field_nested_beyond_reason_is_invalid():
         deep = [deep]
     outcome = Thing("visit").take(REP, put("mood", None, deep))
     assert (outcome.code, outcome.field) == ("INVALID", "mood")
+
+
+def test_an_old_value_nested_beyond_reason_is_just_not_what_stands():
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    visit = Thing("visit")
+    visit.take(REP, put("mood", None, "fine"))
+    assert visit.take(REP, put("mood", deep, "grim")).status == "applied"
 
 
 def test_no_known_field_has_a_reserved_name_but_the_servers_own():
