@@ -1,0 +1,5 @@
+"""Commands about people."""
+
+import click
+
+COMMANDS: list[click.Command] = []

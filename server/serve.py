@@ -1,0 +1,128 @@
+"""Run the app behind granian: processes, TLS, logs, and an end that lets running requests finish."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from granian import Granian
+from granian.constants import Interfaces, SSLProtocols
+from granian.log import LogLevels
+
+from server.config import from_environment
+from server.db import migrate
+
+MOST_WORKERS = 4
+"""More processes than this only queue for the organisation's lock, unless somebody knows better."""
+
+GRACE_S = 10
+"""How long a running request may take to finish once the server was told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Where to listen and how. `workers` None is one a core, `trusted_proxies` None what the environment says."""
+
+    host: str
+    port: int
+    workers: int | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: int | None = None
+
+    @property
+    def url(self) -> str:
+        """The address to type into a browser on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(
+            self.host, f"[{self.host}]" if ":" in self.host else self.host
+        )
+        return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
+
+
+def serve(serving: Serving, *, quiet: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; raises click.ClickException for what cannot be listened on or read.
+
+    The workers read the settings from the environment, so what was said on the command line is put there.
+    """
+    if serving.trusted_proxies is not None:
+        os.environ["ROUNDS_TRUSTED_PROXIES"] = str(serving.trusted_proxies)
+    config = from_environment()
+    os.environ["ROUNDS_STATE"] = str(config.state_dir)
+    os.environ["ROUNDS_DATABASE_URL"] = config.database_url
+    _check_tls(serving)
+    _check_port(serving)
+    migrate(config)
+    import server.app  # noqa: F401, PLC0415 - once here, before the workers are forked, instead of in each of them
+
+    if not quiet:
+        click.echo(f"Rounds is at {serving.url}")
+    _granian(serving).serve()
+
+
+def _granian(serving: Serving) -> Any:
+    """The granian server of these settings, not yet started."""
+    return Granian(
+        "server.app:create_app",
+        factory=True,
+        address=serving.host,
+        port=serving.port,
+        interface=Interfaces.WSGI,
+        workers=serving.workers or min(os.cpu_count() or 1, MOST_WORKERS),
+        blocking_threads=1,
+        respawn_failed_workers=True,
+        workers_kill_timeout=GRACE_S,
+        ssl_cert=serving.tls_cert,
+        ssl_key=serving.tls_key,
+        ssl_protocol_min=SSLProtocols.tls12,  # phones of 2018 and before know no 1.3
+        websockets=False,
+        log_level=LogLevels.warning,
+        log_dictconfig=LOGGING,
+    )
+
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "server.app.JsonLines"}},
+    "handlers": {
+        "json": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
+    },
+    "root": {"handlers": ["json"], "level": "INFO"},
+    "loggers": {"_granian": {"handlers": ["json"], "level": "WARNING", "propagate": False}},
+}
+"""Every process of the server logs JSON lines to standard error."""
+
+
+def _check_tls(serving: Serving) -> None:
+    if serving.tls_cert is None or serving.tls_key is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            serving.tls_cert, serving.tls_key, password=b""
+        )
+    except (OSError, ssl.SSLError) as error:
+        reason = getattr(error, "reason", None) or error.strerror or str(error)
+        raise click.ClickException(
+            f"{serving.tls_cert.name} and {serving.tls_key.name} are no certificate and its key ({reason}). "
+            "Both must be PEM, the key without a passphrase."
+        ) from error
+
+
+def _check_port(serving: Serving) -> None:
+    """Ask for the port before anything is started, so that a taken one is said in one line."""
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(
+            serving.host, serving.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, number) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {serving.host} port {serving.port}: {error.strerror}. Choose another with --port or --host."
+        ) from error
