@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.postgres import Cluster, cluster
-from tests.speed import board, pull, push
+from tests.speed import board, phone, pull, push
 
 PARTS: dict[str, Callable[[Cluster, Path], Iterator[str]]] = {
     "push": push.run,
     "pull": pull.run,
     "board": board.run,
+    "phone": phone.run,
 }
 # What a careful administrator would run: nothing acknowledged is lost in a power failure.
 DURABLE = {

@@ -25,6 +25,22 @@ MINUTES = (
     "the weekends; the cellar is dry again, the cooler was serviced in September. Sends the order on Thursday."
 )
 
+NAMES = (
+    "Anchor",
+    "Bell",
+    "Crown",
+    "Dolphin",
+    "Eagle",
+    "Falcon",
+    "Grapes",
+    "Hound",
+    "Ivy",
+    "Jug",
+    "King",
+    "Lamb",
+    "Moon",
+)
+
 
 @dataclass
 class Rep:
@@ -128,6 +144,12 @@ class Rep:
             "at": moment(at),
             "ops": ops,
         }
+
+
+def name_of(lat: float, lon: float) -> str:
+    """A name for the customer at a place; several share each word of it."""
+    number = round(lat * 1000) * 7 + round(lon * 1000) * 13
+    return f"The {NAMES[number % len(NAMES)]} & {NAMES[number // 7 % len(NAMES)]} {number % 997}"
 
 
 def moment(at: datetime) -> dict[str, Any]:
@@ -260,7 +282,7 @@ def organisation(url: str, reps: int, customers_each: int) -> list[Rep]:
                     {
                         **common,
                         "id": entity,
-                        "name": f"Customer {lat:.3f} {lon:.3f}",
+                        "name": name_of(lat, lon),
                         "lat": lat,
                         "lon": lon,
                         "radius_m": 200.0,
