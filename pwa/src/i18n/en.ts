@@ -191,7 +191,7 @@ export const en = {
   nearEnough: 'Near enough to check in',
   furtherAway: 'Further away',
   noPlaceOfTheirs: 'No place known',
-  searchPlaceholder: 'Name, street, phone, tag',
+  searchPlaceholder: 'Name, street, phone',
   searchCustomers: 'Search customers',
   noneFound: (q: string) => `Nothing matches “${q}”.`,
   noneWithFilter: 'No customer with this mark.',
@@ -400,6 +400,11 @@ export const en = {
   version: (v: string) => `Version ${v}`,
   offlineReady: 'Opens without signal',
   offlineNotReady: 'Not yet ready to open without signal',
+
+  // ---- joints
+  pair: (a: string, b: string) => `${a}, ${b}`,
+  about: (a: string, b: string) => `${a}: ${b}`,
+  sentences: (...parts: string[]) => parts.filter(Boolean).join(' '),
 
   // ---- units
   min: (n: number) => `${n} min`,

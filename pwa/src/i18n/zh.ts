@@ -177,7 +177,7 @@ export const zh: Words = {
   nearEnough: '近到可以签到',
   furtherAway: '较远',
   noPlaceOfTheirs: '位置未知',
-  searchPlaceholder: '名称、街道、电话、标签',
+  searchPlaceholder: '名称、街道、电话',
   searchCustomers: '搜索客户',
   noneFound: (q) => `没有与“${q}”匹配的客户。`,
   noneWithFilter: '没有此类客户。',
@@ -366,6 +366,10 @@ export const zh: Words = {
   version: (v) => `版本 ${v}`,
   offlineReady: '没有网络也能打开',
   offlineNotReady: '还不能在没有网络时打开',
+
+  pair: (a, b) => `${a}，${b}`,
+  about: (a, b) => `${a}：${b}`,
+  sentences: (...parts) => parts.filter(Boolean).join(''),
 
   min: (n) => `${n} 分钟`,
   hmin: (h, m) => (m ? `${h} 小时 ${m} 分` : `${h} 小时`),
