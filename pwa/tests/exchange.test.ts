@@ -65,7 +65,7 @@ describe('whatever the network, the phone and the server do', () => {
         expect(await phone.held()).toEqual(server.visible());
         phone.close();
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -101,7 +101,7 @@ describe('whatever the network, the phone and the server do', () => {
           two.close();
         },
       ),
-      { numRuns: 30 },
+      { numRuns: 20 },
     );
   });
 });
@@ -191,6 +191,25 @@ describe('what can not be taken', () => {
     const [m] = await phone.desk.outbox.unsent();
     expect(m?.body.ops[0]?.new).toBe('ab\ufffdc \u{1F600}');
   });
+});
+
+test('the phone reports what will still be unsent when the request is stored', async () => {
+  const server = new Server();
+  const phone = await Phone.make();
+  const { exchange } = await import('../src/data/exchange');
+  await phone.desk.outbox.write(Array.from({ length: 250 }, (_, i) => change(`v${i}`, 'create', [])));
+  const reported: [number, string | null][] = [];
+  await exchange(
+    phone.desk,
+    async (request) => {
+      reported.push([request.device.unsent, request.device.oldest]);
+      return server.answer(request);
+    },
+    () => {},
+  );
+  expect(reported.map(([unsent]) => unsent)).toEqual([50, 0]);
+  expect(reported[0]![1]).not.toBeNull();
+  expect(reported[1]![1]).toBeNull();
 });
 
 describe('answers', () => {

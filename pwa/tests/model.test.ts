@@ -69,7 +69,7 @@ describe('views are the replica plus what is unacknowledged', () => {
         }
         phone.close();
       }),
-      { numRuns: 50 },
+      { numRuns: 30 },
     );
   });
 

@@ -65,7 +65,7 @@ test('at rest the replica holds exactly what the reader\u2019s scopes hold, afte
       }
       phone.close();
     }),
-    { numRuns: 80 },
+    { numRuns: 50 },
   );
 });
 

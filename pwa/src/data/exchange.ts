@@ -42,7 +42,8 @@ export async function exchange(
   for (;;) {
     const { client, mutations } = await outbox.batch(limit);
     const { token } = await replica.state();
-    const device = await outbox.countUnsent();
+    // What will still be here when this request is stored: that is what a board must say of this phone then.
+    const device = await outbox.countUnsent(new Set(mutations.map((m) => m.id)));
     const request: SyncRequest = {
       protocol: 1,
       client: client.id,

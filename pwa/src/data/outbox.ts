@@ -165,8 +165,12 @@ export class Outbox extends Dexie {
     return rows.filter((row) => row.client === client.id).sort((a, b) => a.seq - b.seq);
   }
 
-  async countUnsent(): Promise<{ unsent: number; oldest: Instant | null }> {
-    const rows = await this.mutations.where('state').equals('unsent').toArray();
+  /** How much is unsent besides `carried`, and since when. */
+  async countUnsent(
+    carried: ReadonlySet<Id> = new Set(),
+  ): Promise<{ unsent: number; oldest: Instant | null }> {
+    const all = await this.mutations.where('state').equals('unsent').toArray();
+    const rows = all.filter((row) => !carried.has(row.id));
     const oldest = rows.reduce((least, row) => Math.min(least, row.savedAt), Infinity);
     return { unsent: rows.length, oldest: rows.length ? instant(oldest) : null };
   }

@@ -87,7 +87,7 @@ export async function signIn(input: {
     if (answer.status !== 200 || !body.person || !body.organisation) {
       return {
         ok: false,
-        code: body.code ?? 'SIGN_IN_FAILED',
+        code: codeOf(answer.status, body.code),
         detail: body.detail,
         retryAfterMs: answer.retryAfterMs ?? undefined,
       };
@@ -216,6 +216,12 @@ async function clientOf(person: string): Promise<string> {
 
 function same(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
+}
+
+function codeOf(status: number, code: string | undefined): string {
+  if (status === 429) return 'RATE_LIMITED';
+  if (status >= 500) return 'BUSY';
+  return code ?? 'SIGN_IN_FAILED';
 }
 
 /** A word by which a person recognises this device in the list of their devices. */
