@@ -5,14 +5,14 @@ from __future__ import annotations
 from math import cos, radians
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, case, func, or_, select
 
 from server.auth import Principal
 from server.customers.model import Customer
 from server.customers.rules import distance_m
 from server.db import behind
 from server.exchange.kinds import CUSTOMER
-from server.paging import after, page
+from server.paging import after, identity, number, page, words
 from server.people.grant import held, parents_of
 from server.people.model import Setting
 from server.people.rules import below
@@ -22,8 +22,7 @@ def customers(connection: Connection, principal: Principal, asked: dict[str, Any
     """A page of customers; `asked` is a loaded `CustomerQuery`. Archived ones are left out."""
     statement = seen_by(connection, principal).where(Customer.archived.is_(False))
     if asked["q"]:
-        words = asked["q"].casefold().split()
-        for word in words[:8]:
+        for word in asked["q"].casefold().split()[:8]:
             like = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             statement = statement.where(
                 or_(
@@ -42,9 +41,10 @@ def customers(connection: Connection, principal: Principal, asked: dict[str, Any
             statement = statement.where(Customer.__table__.c[name] == asked[name])
     limit = asked["limit"]
     if asked["near"]:
-        return _nearest(connection, statement, *asked["near"], after(asked["cursor"], 2), limit)
+        lat, lon = asked["near"]
+        return _nearest(connection, statement, lat, lon, after(asked["cursor"], number, identity), limit)
     place: Any = (Customer.name, Customer.id)
-    cursor = after(asked["cursor"], 2)
+    cursor = after(asked["cursor"], words, identity)
     if cursor:
         statement = statement.where(behind(place, cursor))
     rows = connection.execute(statement.order_by(Customer.name, Customer.id).limit(limit + 1)).mappings().all()
@@ -66,7 +66,7 @@ def seen_by(connection: Connection, principal: Principal) -> Select[Any]:
 
 
 def _nearest(
-    connection: Connection, statement: Select[Any], lat: float, lon: float, cursor: list[str] | None, limit: int
+    connection: Connection, statement: Select[Any], lat: float, lon: float, cursor: list[Any] | None, limit: int
 ) -> dict[str, Any]:
     """Nearest first: ordered by a flat approximation in the database, then exactly, in WGS 84, among those read.
 
@@ -74,11 +74,12 @@ def _nearest(
     """
     flat = cos(radians(lat)) ** 2
     there = statement.where(Customer.lat.is_not(None), Customer.lon.is_not(None)).subquery()
-    east = there.c.lon - lon
+    apart = func.abs(there.c.lon - lon)
+    east = case((apart > 180, 360 - apart), else_=apart)  # the short way round
     square = ((there.c.lat - lat) * (there.c.lat - lat) + flat * east * east).label("square")
     asked = select(there, square)
     if cursor:
-        asked = asked.where(behind((square, there.c.id), (float(cursor[0]), cursor[1])))
+        asked = asked.where(behind((square, there.c.id), cursor))
     rows = connection.execute(asked.order_by(square, there.c.id).limit(limit + 1)).mappings().all()
     found = page(
         rows,

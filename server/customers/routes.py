@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from server.auth import Principal, for_roles
 from server.customers import query
 from server.db import reading
+from server.fields import Text
 
 blueprint = Blueprint("customers", __name__, url_prefix="/api/customers", description="Places, and whose they are")
 
@@ -32,14 +33,14 @@ class Near(fields.Field[tuple[float, float]]):
 class CustomerQuery(Schema):
     """Which customers; `near` orders them by distance."""
 
-    q = fields.String(load_default=None, validate=validate.Length(max=200))
+    q = Text(load_default=None, validate=validate.Length(max=200))
     owner = fields.UUID(load_default=None)
     team = fields.UUID(load_default=None)
-    grade = fields.String(load_default=None, validate=validate.OneOf(["A", "B", "C"]))
-    lifecycle = fields.String(load_default=None, validate=validate.OneOf(["lead", "customer", "lost"]))
-    code = fields.String(load_default=None, validate=validate.Length(max=100))
+    grade = Text(load_default=None, validate=validate.OneOf(["A", "B", "C"]))
+    lifecycle = Text(load_default=None, validate=validate.OneOf(["lead", "customer", "lost"]))
+    code = Text(load_default=None, validate=validate.Length(max=100))
     near = Near(load_default=None, metadata={"type": "string", "example": "51.5,-0.12"})
-    cursor = fields.String(load_default=None, validate=validate.Length(max=600))
+    cursor = Text(load_default=None, validate=validate.Length(max=600))
     limit = fields.Integer(load_default=100, validate=validate.Range(1, 500))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
+from server.fields import Text
+
 
 class DeviceIn(Schema):
     """The browser profile that signs in; `client` is its outbox."""
@@ -12,7 +14,7 @@ class DeviceIn(Schema):
         unknown = EXCLUDE
 
     client = fields.UUID(required=True)
-    name = fields.String(load_default="", validate=validate.Length(max=200))
+    name = Text(load_default="", validate=validate.Length(max=200))
 
 
 class SignIn(Schema):
@@ -21,9 +23,9 @@ class SignIn(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    organisation = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=100))
-    email = fields.String(required=True, validate=validate.Length(max=320))
-    password = fields.String(required=True, validate=validate.Length(max=1024))
+    organisation = Text(load_default=None, allow_none=True, validate=validate.Length(max=100))
+    email = Text(required=True, validate=validate.Length(max=320))
+    password = Text(required=True, validate=validate.Length(max=1024))
     device = fields.Nested(DeviceIn, required=True)
 
 
@@ -33,8 +35,8 @@ class Accept(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    invite = fields.String(required=True, validate=validate.Length(max=200))
-    password = fields.String(required=True, validate=validate.Length(min=10, max=1024))
+    invite = Text(required=True, validate=validate.Length(max=200))
+    password = Text(required=True, validate=validate.Length(min=10, max=1024))
     device = fields.Nested(DeviceIn, required=True)
 
 

@@ -12,6 +12,7 @@ from marshmallow import Schema, fields, validate
 from server.auth import Principal, for_roles
 from server.db import reading
 from server.errors import Problem
+from server.fields import Text
 from server.visits import query
 
 blueprint = Blueprint("visits", __name__, url_prefix="/api/visits", description="What was done, where and when")
@@ -26,17 +27,17 @@ class VisitQuery(Schema):
     date = fields.Date(load_default=None)
     since = fields.Date(load_default=None, data_key="from")
     until = fields.Date(load_default=None, data_key="to")
-    status = fields.String(
+    status = Text(
         load_default=None, validate=validate.OneOf(["planned", "open", "done", "missed", "cancelled"])
     )
-    cursor = fields.String(load_default=None, validate=validate.Length(max=200))
+    cursor = Text(load_default=None, validate=validate.Length(max=200))
     limit = fields.Integer(load_default=100, validate=validate.Range(1, 500))
 
 
 class Page(Schema):
     """Where a list goes on."""
 
-    cursor = fields.String(load_default=None, validate=validate.Length(max=200))
+    cursor = Text(load_default=None, validate=validate.Length(max=200))
     limit = fields.Integer(load_default=100, validate=validate.Range(1, 500))
 
 
@@ -73,7 +74,7 @@ def history(principal: Principal, asked: dict[str, Any], visit: Any) -> Response
     with reading() as connection:
         if query.visit(connection, principal, str(visit)) is None:
             raise Problem(404, detail="There is no such visit.")
-        return _json(query.history(connection, principal.org_id, str(visit), asked["cursor"], asked["limit"]))
+        return _json(query.history(connection, principal, str(visit), asked["cursor"], asked["limit"]))
 
 
 def _json(document: Any) -> Response:
