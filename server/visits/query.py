@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
-import orjson
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, or_, select
 
 from server.auth import Principal
 from server.customers.model import Customer
 from server.db import behind
-from server.errors import Problem
+from server.exchange.documents import shown
 from server.exchange.kinds import VISIT
 from server.exchange.model import Batch, Journal
-from server.paging import after, page
+from server.paging import after, identity, instant, page, whole
 from server.people.grant import parents_of
 from server.people.model import Person
 from server.people.rules import below, led_by
@@ -38,10 +37,9 @@ def visits(connection: Connection, principal: Principal, asked: dict[str, Any]) 
         if day:
             statement = statement.where(compare(day.isoformat()))
     place: Any = (Visit.at, Visit.id)
-    cursor = after(asked["cursor"], 2)
+    cursor = after(asked["cursor"], instant, identity)
     if cursor:
-        key = (_instant(cursor[0]), cursor[1])
-        statement = statement.where(behind(place, key, descending=True))
+        statement = statement.where(behind(place, cursor, descending=True))
     limit = asked["limit"]
     rows = connection.execute(statement.order_by(Visit.at.desc(), Visit.id.desc()).limit(limit + 1)).mappings().all()
     return page(rows, limit, _document, lambda row: (row["at"].isoformat(), row["id"]))
@@ -54,9 +52,12 @@ def visit(connection: Connection, principal: Principal, visit_id: str) -> dict[s
 
 
 def history(
-    connection: Connection, org_id: str, entity: str, cursor_text: str | None, limit: int
+    connection: Connection, principal: Principal, visit_id: str, cursor_text: str | None, limit: int
 ) -> dict[str, Any]:
-    """The journal of one entity, oldest first: what was asked for, by whom, and what became of it."""
+    """The journal of one visit, oldest first: what was asked for, by whom, and what became of it.
+
+    What was parked is shown to its author and to who leads the author's team: others may have named this id from outside.
+    """
     statement = (
         select(
             Journal.n,
@@ -72,13 +73,17 @@ def history(
         )
         .join(Batch, (Batch.org_id == Journal.org_id) & (Batch.version == Journal.version))
         .outerjoin(Person, (Person.org_id == Batch.org_id) & (Person.id == Batch.person_id))
-        .where(Journal.org_id == org_id, Journal.entity == entity)
+        .where(Journal.org_id == principal.org_id, Journal.entity == visit_id, Journal.kind == "visit")
         .order_by(Journal.n)
         .limit(limit + 1)
     )
-    cursor = after(cursor_text, 1)
+    if principal.role != "administrator":
+        led = led_by(principal.role, principal.team_id, parents_of(connection, principal.org_id))
+        own = or_(Batch.person_id == principal.person_id, Person.team_id.in_(led))
+        statement = statement.where(or_(Journal.status != "parked", own))
+    cursor = after(cursor_text, whole)
     if cursor:
-        statement = statement.where(Journal.n > int(cursor[0]))
+        statement = statement.where(Journal.n > cursor[0])
     rows = connection.execute(statement).mappings().all()
     return page(rows, limit, _change, lambda row: (str(row["n"]),))
 
@@ -125,7 +130,7 @@ def _document(row: Any) -> dict[str, Any]:
 
 
 def _change(row: Any) -> dict[str, Any]:
-    mutation = orjson.loads(row["payload"]) if row["payload"] and b"\\ud" not in row["payload"] else {}
+    mutation = shown(row["payload"] or b"{}") or {}
     at = mutation.get("at") or {}
     return {
         "version": row["version"],
@@ -138,10 +143,3 @@ def _change(row: Any) -> dict[str, Any]:
         "code": row["code"],
         "ops": mutation.get("ops", []),
     }
-
-
-def _instant(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        raise Problem(422, "INVALID", "This cursor is none of this list.", {"cursor": ["is unknown"]}) from None
