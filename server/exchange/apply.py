@@ -30,6 +30,7 @@ from server.people.model import Head
 from server.visits.rollup import refresh_days
 from sync import receipt as codes
 from sync.mutation import Author, Moment, Mutation
+from sync.policy import is_uuid
 from sync.reconcile import Conflict, Outcome, apply_outcome, reconcile
 
 log = logging.getLogger("rounds")
@@ -338,7 +339,7 @@ def references(mutation: Mutation) -> list[tuple[str, str, str]]:
     return [
         (op.field, known[op.field], op.new)
         for op in mutation.ops
-        if op.field in known and isinstance(op.new, str) and op.op == "set"
+        if op.field in known and op.op == "set" and is_uuid(op.new)
     ]
 
 
@@ -367,14 +368,18 @@ def _settle(work: Work, item: Item, head: int) -> Settled:
         mutation = rights.complete(work, mutation)
         pointed = references(mutation)
     outcome = reconcile(row.entity, mutation, work.author, kind.policy)
+    if row.entity is None and mutation.verb == "create" and outcome.status == "parked":
+        return _park(work, item, outcome.code or codes.INVALID, outcome.field)  # of a wrong shape, whoever sends it
     refused = rights.refusal(work, row, mutation, pointed)
     if refused is not None:
         return _park(work, item, *refused)
     if outcome.status == "parked":
         return _park(work, item, outcome.code or codes.INVALID, outcome.field)
-    taken = _unique(work, row, mutation, outcome)
+    taken = _unique(work, row, outcome)
     if taken is not None:
         outcome = taken
+    if outcome.status == "parked":
+        return _park(work, item, outcome.code or codes.INVALID, outcome.field)
     conflicts = _conflicts(work, item, mutation, outcome)
     if outcome.status != "noop":
         entity = apply_outcome(row.entity, outcome, mutation, work.author, work.version)
@@ -385,31 +390,37 @@ def _settle(work: Work, item: Item, head: int) -> Settled:
     return Settled(outcome.status, outcome.code, None, conflicts, row.entity.version if row.entity else work.version)
 
 
-def _unique(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> Outcome | None:
-    """The outcome without a customer code that somebody else has: the row is kept, the code left empty, flagged."""
-    code = outcome.changes.get("code")
-    if mutation.kind != "customer" or not code:
+def _unique(work: Work, row: Row, outcome: Outcome) -> Outcome | None:
+    """The outcome where somebody else has the value of the kind's unique field; None where nobody has.
+
+    A field that may be empty is left as it was, flagged; without the others there is no entity, so it is parked.
+    """
+    name = row.kind.unique
+    value = outcome.changes.get(name) if name else None
+    if not name or not value:
         return None
-    table: Any = WRITABLE["customer"].model.__table__
     in_hand = any(
-        other.id != row.id and other.entity is not None and other.values().get("code") == code
+        other.id != row.id and other.entity is not None and other.values().get(name) == value
         for (kind, _), other in work.rows.items()
-        if kind == "customer"
+        if kind == row.kind.name
     )
     if not in_hand:
+        table: Any = row.kind.model.__table__
         stored = work.connection.execute(
-            select(table.c.id).where(table.c.org_id == work.org_id, table.c.code == code, table.c.id != row.id)
+            select(table.c.id).where(table.c.org_id == work.org_id, table.c[name] == value, table.c.id != row.id)
         ).scalar_one_or_none()
-        moved = stored is not None and ("customer", stored) in work.rows and work.rows["customer", stored].changed
+        moved = stored is not None and (row.kind.name, stored) in work.rows and work.rows[row.kind.name, stored].changed
         if stored is None or moved:
             return None
-    kept = row.entity.values.get("code") if row.entity else None
-    lost = Conflict(field="code", kept=kept, lost=code, kept_by="current", code=codes.UNIQUE_TAKEN)
+    if row.kind.fields[name].required:
+        return Outcome("parked", codes.INVALID, name)
+    kept = row.entity.values.get(name) if row.entity else None
+    lost = Conflict(field=name, kept=kept, lost=value, kept_by="current", code=codes.UNIQUE_TAKEN)
     return replace(
         outcome,
         status="merged",
         code=outcome.code or codes.UNIQUE_TAKEN,
-        changes={**outcome.changes, "code": kept},
+        changes={**outcome.changes, name: kept},
         conflicts=[*outcome.conflicts, lost],
     )
 

@@ -106,7 +106,7 @@ def _kind(kind: Kind) -> dict[str, Any]:
             name: {
                 "settles": field.kind,
                 "schema": field.check.schema,
-                "required": field.required,
+                "required": field.required and name not in kind.completed and name not in kind.defaults,
                 "authority": field.authority,
                 "written_by": sorted(kind.rights.get(name, kind.other)),
             }

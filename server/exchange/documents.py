@@ -7,8 +7,11 @@ import hashlib
 import io
 import json
 import re
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -18,10 +21,14 @@ import orjson
 from server.errors import Problem
 from sync.migrate import upcast
 from sync.mutation import Moment, Mutation, canonical
+from sync.policy import well_formed
 
 MOST_BYTES = 5 * 1024 * 1024
 MOST_MUTATIONS = 200
 MOST_MUTATION_BYTES = 256 * 1024
+MOST_WORD = 200
+DEEPEST = 64
+"""Levels of lists and objects in a mutation; whatever we write ourselves stays under ten."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -86,18 +93,30 @@ def device_of(envelope: Envelope) -> Device | None:
         device = msgspec.convert(envelope.device, Device | None)
     except msgspec.ValidationError:
         return None
-    if device is None or not 0 <= device.unsent < 2**31 or (device.oldest and device.oldest.tzinfo is None):
+    if device is None or not 0 <= device.unsent < 2**31:
         return None
-    return device
+    if not all(len(word) <= MOST_WORD and well_formed(word) for word in (device.app, device.push) if word):
+        return None
+    if device.oldest is None:
+        return device
+    if device.oldest.tzinfo is None:
+        return None
+    try:
+        return replace(device, oldest=device.oldest.astimezone(UTC))
+    except OverflowError:  # within a day of the calendar's ends
+        return None
 
 
 def unpack(body: bytes, encoding: str | None) -> bytes:
-    """The body without its gzip; 413 above 5 MiB decompressed, 400 for a broken one."""
-    if (encoding or "identity").lower() in {"gzip", "x-gzip"}:
+    """The body without its gzip; 413 above 5 MiB decompressed, 400 for a broken one, 415 for another encoding."""
+    encoding = (encoding or "identity").strip().lower()
+    if encoding not in {"identity", "gzip", "x-gzip"}:
+        raise Problem(415, detail="An exchange may come as it is, or in gzip.")
+    if encoding != "identity":
         try:
             with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
                 body = file.read(MOST_BYTES + 1)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise Problem(400, "BAD_ENCODING", "The body is no gzip.") from error
     if len(body) > MOST_BYTES:
         raise Problem(413, detail="An exchange may hold 5 MiB.")
@@ -122,9 +141,17 @@ def read(body: bytes) -> tuple[Envelope, list[Item]]:
         raise Problem(422, "INVALID", str(error), {field: ["is not what PROTOCOL asks for"]}) from None
     if len(envelope.mutations) > MOST_MUTATIONS:
         raise Problem(413, detail=f"An exchange may hold {MOST_MUTATIONS} mutations.")
+    if not _is_sound(envelope.sent):
+        raise Problem(422, "INVALID", "This is no exchange.", {"sent": ["is not what PROTOCOL asks for"]})
     suspect = tolerant or b"\\u0000" in body
     client = str(envelope.client)
     return envelope, [item_of(raw, client, suspect=suspect) for raw in envelope.mutations]
+
+
+def _is_sound(sent: Moment) -> bool:
+    """Whether the moment of sending can be stored: it is kept with the batch."""
+    numbers, words = (sent.mono_ms, sent.offset_ms or 0), (sent.life, sent.zone)
+    return all(map(isfinite, numbers)) and all(len(word) <= MOST_WORD and well_formed(word) for word in words)
 
 
 def item_of(raw: Any, client: str, *, suspect: bool = False) -> Item:
@@ -137,7 +164,9 @@ def item_of(raw: Any, client: str, *, suspect: bool = False) -> Item:
     mutation: Mutation | None = None
     field: str | None = None
     if suspect and not _well_formed(raw):
-        field = _ill_formed_field(raw)
+        field = _culprit(raw, _well_formed)
+    elif too_deep(payload):
+        field = _culprit(raw, lambda part: not too_deep(canonical(part)))
     else:
         try:
             mutation = msgspec.convert(upcast(raw), Mutation)
@@ -201,7 +230,9 @@ def _well_formed(value: Any) -> bool:
     if isinstance(value, str):
         return "\0" not in value and not _SURROGATE.search(value)
     if isinstance(value, float):
-        return value == value and value not in (float("inf"), float("-inf"))
+        return isfinite(value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
     if isinstance(value, dict):
         return all(_well_formed(key) and _well_formed(child) for key, child in value.items())
     if isinstance(value, list):
@@ -209,10 +240,36 @@ def _well_formed(value: Any) -> bool:
     return True
 
 
-def _ill_formed_field(raw: dict[str, Any]) -> str:
+def too_deep(payload: bytes) -> bool:
+    """Whether canonical JSON is nested deeper than what comes back out of the database could be written again."""
+    if payload.count(b"[") + payload.count(b"{") <= DEEPEST:
+        return False
+    depth = deepest = 0
+    for bracket in re.sub(rb'"(?:[^"\\]|\\.)*"|[^][{}]', b"", payload):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest > DEEPEST
+
+
+def _culprit(raw: dict[str, Any], sound: Callable[[Any], bool]) -> str:
+    """The field whose op is not sound, or the member of the mutation."""
     ops = raw.get("ops")
     for op in ops if isinstance(ops, list) else []:
-        if not _well_formed(op):
+        if not sound(op):
             field = op.get("field") if isinstance(op, dict) else None
             return field if isinstance(field, str) and _well_formed(field) else "ops"
-    return next((key for key, value in raw.items() if _well_formed(key) and not _well_formed(value)), "mutation")
+    return next((key for key, value in raw.items() if _well_formed(key) and not sound(value)), "mutation")
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) < 19 else float(digits)
+
+
+def shown(payload: bytes) -> Any:
+    """A stored mutation as a reader may be told of it, whatever it holds; None for one that is nested too deeply.
+
+    Half of a surrogate pair becomes U+FFFD, and a number that is none becomes null when it is written.
+    """
+    if too_deep(payload):
+        return None
+    return json.loads(payload.decode("utf-8", "replace"), parse_int=_whole)

@@ -55,8 +55,7 @@ def judge_visit(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> N
     )
     day = conclusions["day"]
     if day is None:
-        zone = rules.zone_of(mutation.at.zone) or UTC
-        day = conclusions["day"] = written.astimezone(zone).date().isoformat()
+        day = conclusions["day"] = rules.day_of(written, rules.zone_of(mutation.at.zone) or UTC)
     rep = values["rep_id"]
     was = row.columns.get("day")
     work.rep_days |= {(rep, known_day) for known_day in (was, day) if known_day}

@@ -48,7 +48,8 @@ class Kind:
 
     `create`: relations that may create one; `rights`: field -> relations that may set it (a field not named takes
     `other`); `archive`: relations that may archive and restore; `references`:
-    field -> kind it points at; `defaults`: what a create gets for a field it leaves out; `derived`: wire fields that the server adds to the document from columns of its own.
+    field -> kind it points at; `defaults`: what a create gets for a field it leaves out; `completed`: fields that a create
+    may leave out because they follow from its author; `unique`: a field no two may have alike; `derived`: wire fields that the server adds to the document from columns of its own.
     """
 
     name: str
@@ -60,6 +61,8 @@ class Kind:
     archive: frozenset[str] = ADMINISTRATOR
     references: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    completed: frozenset[str] = frozenset()
+    unique: str | None = None
     derived: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     org_wide: bool = False
@@ -70,8 +73,10 @@ class Kind:
         return self.policy.fields
 
     def may_set(self, name: str, relations: frozenset[str]) -> bool:
-        """Whether somebody of these relations may set this field."""
-        return bool(self.rights.get(name, self.other) & relations)
+        """Whether somebody of these relations may set this field; an unknown one whoever may set any."""
+        if name in self.fields:
+            return bool(self.rights.get(name, self.other) & relations)
+        return any(relations & allowed for allowed in (self.other, *self.rights.values()))
 
     def document(self, row: Mapping[Any, Any]) -> dict[str, Any]:
         """The entity as it travels: all fields, what this release does not know as it came, `archived`."""
@@ -108,6 +113,7 @@ CUSTOMER = Kind(
     other=EVERYBODY,
     archive=MANAGERS,
     references={"owner_id": "person", "team_id": "team"},
+    unique="code",
 )
 
 LEAD_FIELDS = frozenset({"owner_id", "team_id", "grade", "lat", "lon", "lifecycle"})
@@ -120,7 +126,7 @@ VISIT = Kind(
         kind="visit",
         fields={
             "customer_id": Field("value", check=p.uuid(), required=True),
-            "rep_id": Field("value", check=p.uuid()),
+            "rep_id": Field("value", check=p.uuid(), required=True),
             "mode": Field("value", check=p.choice(*MODES)),
             "kind": Field("value", check=p.text(64, 1)),
             "planned_date": Field("value", check=p.date()),
@@ -165,6 +171,7 @@ VISIT = Kind(
     archive=NOBODY,
     references={"customer_id": "customer", "rep_id": "person"},
     defaults={"mode": "in_person"},
+    completed=frozenset({"rep_id"}),
     derived=("server",),
     columns=("clock", "server", "day", "at", "valid", "trust"),
 )
@@ -192,8 +199,8 @@ PERSON = Kind(
             "name": Field("value", check=p.text(200, 1), required=True),
             "role": Field("value", check=p.choice(*ROLES), required=True),
             "team_id": Field("value", check=p.uuid()),
-            "active": Field("value", check=p.flag()),
-            "locale": Field("value", check=p.choice("en", "zh-Hans")),
+            "active": Field("value", check=p.flag(), required=True),
+            "locale": Field("value", check=p.choice("en", "zh-Hans"), required=True),
             "time_zone": Field("value", check=p.zone(), required=True),
         },
     ),
@@ -211,10 +218,11 @@ VISIT_KIND = Kind(
             "code": Field("value", check=p.text(64, 1), required=True),
             "name": Field("value", check=p.text(200, 1), required=True),
             "name_zh": Field("value", check=p.text(200)),
-            "min_minutes": Field("value", check=_minutes_by_mode()),
+            "min_minutes": Field("value", check=_minutes_by_mode(), required=True),
         },
     ),
     defaults={"min_minutes": {}},
+    unique="code",
     org_wide=True,
 )
 
@@ -227,10 +235,11 @@ OUTCOME = Kind(
             "code": Field("value", check=p.text(64, 1), required=True),
             "name": Field("value", check=p.text(200, 1), required=True),
             "name_zh": Field("value", check=p.text(200)),
-            "position": Field("value", check=p.whole(0, 10_000)),
+            "position": Field("value", check=p.whole(0, 10_000), required=True),
         },
     ),
     defaults={"position": 0},
+    unique="code",
     org_wide=True,
 )
 
@@ -241,6 +250,7 @@ SETTING = Kind(
         kind="setting",
         fields={"key": Field("value", check=p.text(64, 1), required=True), "value": Field("value", check=p.anything())},
     ),
+    unique="key",
     org_wide=True,
 )
 

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import Connection, and_, or_, select, update
 
 from server.db import behind, writing
+from server.exchange.documents import too_deep
 from server.exchange.kinds import READABLE, Kind
 from server.exchange.model import Client, Journal, Position
 from server.people.model import Head
@@ -176,7 +177,9 @@ def _parked(document: dict[str, Any]) -> dict[str, Any]:
     """A parked mutation with what was tried: the mutation itself, or its text where no strict reader takes it."""
     raw = document.pop("raw")
     try:
-        document["mutation"] = orjson.loads(raw)
+        document["mutation"] = None if too_deep(raw.encode()) else orjson.loads(raw)
     except json.JSONDecodeError:
+        document["mutation"] = None
+    if document["mutation"] is None:
         document["mutation"] = raw
     return document

@@ -11,9 +11,10 @@ from typing import Any
 
 from server.exchange.kinds import LEAD_FIELDS, LEAD_STATES, WRITABLE, Kind
 from server.exchange.work import Row, Work
-from server.people.rules import makes_a_ring
+from server.people.rules import LEADERS, makes_a_ring
 from sync import receipt as codes
 from sync.mutation import VERBS, Mutation, Op
+from sync.policy import is_uuid
 
 Refusal = tuple[str, str | None]
 """A parking code and the field it concerns."""
@@ -30,7 +31,7 @@ def complete(work: Work, mutation: Mutation) -> Mutation:
     if mutation.kind == "visit":
         missing["rep_id"] = actor.id
     elif mutation.kind == "customer":
-        if actor.role == "rep":
+        if actor.role not in LEADERS:
             missing |= {"owner_id": actor.id, "team_id": actor.team_id, "lifecycle": "lead"}
         else:
             owner = given.get("owner_id")
@@ -63,11 +64,12 @@ def refusal(work: Work, row: Row, mutation: Mutation, pointed: list[tuple[str, s
         own_lead = kind.name == "customer" and "owner" in relations and row.values().get("lifecycle") == "lead"
         return None if kind.archive & relations or own_lead else (codes.FORBIDDEN, None)
     for op in mutation.ops:
-        if op.field in kind.fields and kind.fields[op.field].kind != "readonly":
-            if not kind.may_set(op.field, relations):
-                return codes.FORBIDDEN, op.field
-            if kind.name == "visit" and (refused := _refused_visit_step(row, op, relations)):
-                return refused
+        if op.field in kind.fields and kind.fields[op.field].kind == "readonly":
+            continue
+        if not kind.may_set(op.field, relations):
+            return codes.FORBIDDEN, op.field
+        if kind.name == "visit" and (refused := _refused_visit_step(work, row, op, relations)):
+            return refused
     return _lost_reference(work, kind, mutation, pointed, evidence=False)
 
 
@@ -96,12 +98,14 @@ def relations_to(work: Work, row: Row) -> frozenset[str]:
     return frozenset(found)
 
 
-def _refused_visit_step(row: Row, op: Op, relations: frozenset[str]) -> Refusal | None:
+def _refused_visit_step(work: Work, row: Row, op: Op, relations: frozenset[str]) -> Refusal | None:
     """What a visit's state adds to the table: its customer stands once it began; a manager plans and cancels, no more."""
     planned = row.values()["status"] == "planned"
     if op.field in {"customer_id", "rep_id"} and op.new != row.values()[op.field]:
         if not planned or (op.field == "rep_id" and not relations & {"lead", "administrator"}):
             return codes.FORBIDDEN, op.field
+        if op.field == "rep_id" and is_uuid(op.new) and not work.leads(work.team_of(op.new)):
+            return codes.SCOPE_LOST, op.field
     if "rep" not in relations:
         if op.field in {"mode", "kind", "planned_date", "planned_time"} and not planned:
             return codes.FORBIDDEN, op.field
@@ -155,6 +159,10 @@ def _refused_new_visit(
             return codes.FORBIDDEN, "rep_id"
         if not actor.active or not work.leads(work.team_of(rep)):
             return codes.SCOPE_LOST, "rep_id"
+        planner = frozenset({"lead"})
+        for op in mutation.ops:  # to plan for somebody is not to write their evidence
+            if op.new not in (None, []) and not WRITABLE["visit"].may_set(op.field, planner):
+                return codes.FORBIDDEN, op.field
     if planned and not actor.active:
         return codes.FORBIDDEN, None
     return _lost_reference(work, WRITABLE["visit"], mutation, pointed, evidence=not planned)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Literal, TypeGuard
 from zoneinfo import ZoneInfo
@@ -272,10 +272,15 @@ def _day(
         name, zone = settings.zone, zone_of(settings.zone)
     if zone is None:
         name, zone = "UTC", ZoneInfo("UTC")
+    return day_of(best, zone), name
+
+
+def day_of(instant: datetime, zone: tzinfo) -> str:
+    """The calendar day of an instant in a zone, `YYYY-MM-DD`; in UTC where the calendar ends."""
     try:
-        return best.astimezone(zone).date().isoformat(), name
-    except OverflowError:  # within a day of the calendar's ends
-        return best.date().isoformat(), name
+        return instant.astimezone(zone).date().isoformat()
+    except OverflowError:  # within a day of its ends
+        return instant.date().isoformat()
 
 
 def _place_of(
