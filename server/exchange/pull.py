@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, and_, or_, select, update
 
-from server.db import behind, writing
+from server.db import behind, reading, writing
 from server.exchange.documents import too_deep
 from server.exchange.kinds import READABLE, Kind
 from server.exchange.model import Client, Journal, Position
@@ -37,17 +37,12 @@ def pull(
     secret: bytes,
     now: datetime,
 ) -> dict[str, Any]:
-    """One page for `client`, which is granted these scopes, as PROTOCOL's `pull` document.
-
-    Raises `Restored` when the token knows a journal that this database does not.
-    """
+    """One page for `client`, which is granted these scopes, as PROTOCOL's `pull` document."""
     head = connection.execute(select(Head.__table__).where(Head.org_id == org_id)).mappings().one()
     token = scopes.unseal(token_text, secret) if token_text else None
     forget = bool(token_text) and (token is None or token.organisation != org_id or token.client != client)
-    if token is not None and not forget and not _is_ours(connection, org_id, token, head["entries"]):
-        if max(token.positions.values(), default=0) > head["version"]:
-            raise Restored
-        forget = True
+    if token is not None and not forget:
+        forget = not _is_ours(connection, org_id, token, head["entries"])
     plan = scopes.plan(token, granted, head["version"], head["floor"], forget=forget)
     limit = max(FEWEST_ROWS, min(limit, MOST_ROWS))
     entities, more = _page(connection, org_id, plan, limit, now)
@@ -68,8 +63,19 @@ def pull(
     }
 
 
-class Restored(Exception):
-    """The database is older than what a client has seen of it."""
+def notice_restore(org_id: str, client: str, token_text: str, secret: bytes) -> None:
+    """Let the head jump where the client has seen more of this database than there is: a backup was put back.
+
+    Asked before anything is written, so that what is written meets no version that was given away before.
+    """
+    token = scopes.unseal(token_text, secret)
+    if token is None or (token.organisation, token.client) != (org_id, client):
+        return
+    known = max([token.upto or 0, *token.positions.values()])
+    with reading() as connection:
+        head = connection.execute(select(Head.version).where(Head.org_id == org_id)).scalar_one()
+    if head < known:
+        jump(org_id, known)
 
 
 def jump(org_id: str, known: int) -> None:
@@ -80,12 +86,6 @@ def jump(org_id: str, known: int) -> None:
             connection.execute(
                 update(Head).where(Head.org_id == org_id).values(version=max(head, known) + RESTORED_JUMP)
             )
-
-
-def newest_of(token_text: str, secret: bytes) -> int:
-    """The highest version a token speaks of."""
-    token = scopes.unseal(token_text, secret)
-    return max(token.positions.values(), default=0) if token else 0
 
 
 def _is_ours(connection: Connection, org_id: str, token: Token, entries: int) -> bool:

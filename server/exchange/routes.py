@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import orjson
 from flask import Response, request
 from flask_smorest import Blueprint
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from server import auth
 from server.auth import Principal, for_roles, open_to_all
-from server.db import reading
+from server.db import is_busy, reading
 from server.errors import Problem, body
 from server.exchange import documents, pull
 from server.exchange.apply import CLIENT_FORKED, Answer, Submission, apply
 from server.exchange.contract import contract
+from server.exchange.model import Client
 from server.exchange.work import Actor
 from server.people import grant
+
+log = logging.getLogger("rounds")
 
 blueprint = Blueprint("exchange", __name__, url_prefix="/api", description="What phones send and receive")
 
@@ -46,17 +52,24 @@ def sync(principal: Principal) -> Response:
     if envelope.protocol != PROTOCOL and not items:
         raise Problem(426, "TOO_OLD", "This app is too old to pull; what it pushes is still taken.")
     client = str(envelope.client)
-    answer = apply(
-        Submission(
-            actor=actor_of(principal),
-            client=client,
-            predecessor=str(envelope.predecessor) if envelope.predecessor else None,
-            sent=envelope.sent,
-            received_at=received_at,
-            items=items,
-            device=documents.device_of(envelope),
-        )
+    submission = Submission(
+        actor=actor_of(principal),
+        client=client,
+        predecessor=str(envelope.predecessor) if envelope.predecessor else None,
+        sent=envelope.sent,
+        received_at=received_at,
+        items=items,
+        device=documents.device_of(envelope),
     )
+    try:
+        if envelope.pull is not None and envelope.pull.token:
+            pull.notice_restore(principal.org_id, client, envelope.pull.token, auth.config().secret)
+        answer = apply(submission)
+    except Exception as error:
+        if not is_busy(error):
+            raise
+        log.warning("database busy", exc_info=error)
+        raise _busy(principal, client) from error
     told: dict[str, Any] = {
         "received_at": received_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "last_seq": answer.last_seq,
@@ -70,6 +83,18 @@ def sync(principal: Principal) -> Response:
     return _answer(200, told)
 
 
+def _busy(principal: Principal, client: str) -> Problem:
+    """503 with how far the client is known to be, where even that can be read."""
+    try:
+        with reading() as connection:
+            mine = (Client.org_id == principal.org_id, Client.id == client, Client.person_id == principal.person_id)
+            last_seq = connection.execute(select(Client.last_seq).where(*mine)).scalar_one_or_none() or 0
+    except SQLAlchemyError:
+        last_seq = None
+    detail = "The database is busy; try again."
+    return Problem(503, "BUSY", detail, headers={"Retry-After": "2"}, last_seq=last_seq, receipts=[])
+
+
 def _refusal(answer: Answer) -> dict[str, Any]:
     forked = answer.refused == CLIENT_FORKED
     detail = "Another outbox writes under this client id." if forked else "Mutations are missing before these."
@@ -78,15 +103,10 @@ def _refusal(answer: Answer) -> dict[str, Any]:
 
 
 def _pull(principal: Principal, client: str, wish: documents.PullWish, now: Any) -> dict[str, Any]:
-    secret = auth.config().secret
-    for _ in range(2):
-        try:
-            with reading() as connection:
-                granted = grant.held(connection, principal.org_id, principal.person_id)
-                return pull.pull(connection, principal.org_id, client, granted, wish.token, wish.limit, secret, now)
-        except pull.Restored:
-            pull.jump(principal.org_id, pull.newest_of(wish.token or "", secret))
-    raise Problem(503, "BUSY", "The server is being restored; try again.", headers={"Retry-After": "5"})
+    with reading() as connection:
+        granted = grant.held(connection, principal.org_id, principal.person_id)
+        secret = auth.config().secret
+        return pull.pull(connection, principal.org_id, client, granted, wish.token, wish.limit, secret, now)
 
 
 def _answer(status: int, document: dict[str, Any]) -> Response:
