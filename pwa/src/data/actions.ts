@@ -1,5 +1,6 @@
 import { claim, moment } from './clock';
 import { needDesk, save } from './desk';
+import { draftName } from './drafts';
 import { locate, newSearch, searchKey } from './locating';
 import { isPosition } from './model';
 import type { Draftless } from './outbox';
@@ -191,7 +192,7 @@ export async function editCustomer(
     if (add.length > 0) ops.push({ field: 'tags', op: 'add', values: add });
     if (remove.length > 0) ops.push({ field: 'tags', op: 'remove', values: remove });
   }
-  const clear = options.draft ? [options.draft] : [];
+  const clear = options.draft ? [draftName(options.draft)] : [];
   if (ops.length > 0 || clear.length > 0) {
     await save(ops.length ? [wanted('customer', customer, 'update', ops, version)] : [], { clear });
   }
@@ -219,7 +220,7 @@ async function setField(kind: string, id: Id, field: string, value: unknown): Pr
 async function setText(kind: string, id: Id, field: string, value: string, draft?: string): Promise<void> {
   const { data, version } = known(kind, id);
   const old = data[field] ?? null;
-  const clear = draft ? [draft] : [];
+  const clear = draft ? [draftName(draft)] : [];
   const same = (old ?? '') === value;
   if (same && clear.length === 0) return;
   const ops: Op[] = [{ field, op: 'text', old, new: value }];

@@ -18,11 +18,14 @@ export interface Draft {
   savedAt: Readable<number | null>;
 }
 
+/** Where a draft lies in the outbox. */
+export const draftName = (key: string) => `text:${key}`;
+
 const waiting = new Map<string, () => Promise<void>>();
 
 /** Text being typed, under a key such as `minutes:<visit id>`; belongs to the person who is signed in. */
 export function draft(key: string): Draft {
-  const name = `text:${key}`;
+  const name = draftName(key);
   const savedAt = writable<number | null>(null);
   let text: string | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -236,6 +236,7 @@ async function once(): Promise<void> {
     await desk.whole;
     ended = await alone(desk, () => exchange(desk, transport, say));
   } catch (error) {
+    if (openDesk() !== desk) return;
     // A database that fails under the exchange; the next one tries again. Nothing unsent was touched.
     console.error('exchange', error);
     ended = { how: 'stopped' };

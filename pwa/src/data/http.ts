@@ -6,6 +6,8 @@ const PATIENCE_MS = 20_000;
 /** What is added to the patience per byte sent: 5 kB/s is a slow phone in a cellar. */
 const MS_PER_BYTE = 1 / 5;
 const LONGEST_MS = 180_000;
+/** Browsers let so little outlive its page, all requests together; more would fail outright. */
+const OUTLIVES_BYTES = 30 * 1024;
 
 /** No whole answer came back: no network, server down, time over, or something that is not our server. */
 export class Unreachable extends Error {}
@@ -53,6 +55,8 @@ export async function ask(
       credentials: 'same-origin',
       // The browser's own cache would answer with an old state under a new question.
       cache: 'no-store',
+      // What leaves as the page hides (a check-out recorded by that) still gets through.
+      keepalive: method === 'POST' && bytes < OUTLIVES_BYTES && hidden(),
       signal: AbortSignal.timeout(patience),
     });
     text = await response.text();
@@ -74,6 +78,10 @@ export async function ask(
     etag: response.headers.get('ETag'),
     retryAfterMs: retryAfter(response.headers.get('Retry-After')),
   };
+}
+
+function hidden(): boolean {
+  return typeof document !== 'undefined' && document.visibilityState === 'hidden';
 }
 
 export function retryAfter(header: string | null, now = Date.now()): number | null {

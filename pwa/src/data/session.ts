@@ -6,6 +6,7 @@ import { authority, resetContact, syncNow } from './exchange';
 import { ask, Unreachable } from './http';
 import { resumeLocating } from './locating';
 import { Outbox } from './outbox';
+import { forgetFix } from './place';
 import { persist } from './storage';
 import type { Me, Session, SignInResult, SignOutResult, Team } from './types';
 import { uuid } from './uuid';
@@ -73,44 +74,64 @@ export async function signIn(input: {
     }
   }
   const client = mine ? await clientOf(mine.person) : uuid();
+  return enter(
+    '/api/session',
+    client,
+    { organisation, email },
+    {
+      ...(organisation ? { organisation } : {}),
+      email,
+      password: input.password,
+    },
+  );
+}
+
+/** Takes a one-time invitation: the password becomes theirs and they are signed in. */
+export async function acceptInvite(input: { invite: string; password: string }): Promise<SignInResult> {
+  if (insecure()) return { ok: false, code: 'INSECURE' };
+  return enter('/api/session/invite', uuid(), null, { invite: input.invite, password: input.password });
+}
+
+async function enter(
+  path: string,
+  client: string,
+  typed: { organisation: string; email: string } | null,
+  body: object,
+): Promise<SignInResult> {
   let me: Me;
   try {
-    const answer = await ask('POST', '/api/session', {
-      body: {
-        ...(organisation ? { organisation } : {}),
-        email,
-        password: input.password,
-        device: { client, name: deviceName() },
-      },
-    });
-    const body = (answer.body ?? {}) as Partial<Me> & { code?: string; detail?: string };
-    if (answer.status !== 200 || !body.person || !body.organisation) {
+    const answer = await ask('POST', path, { body: { ...body, device: { client, name: deviceName() } } });
+    const said = (answer.body ?? {}) as Partial<Me> & { code?: string; detail?: string };
+    if (answer.status !== 200 || !said.person || !said.organisation) {
       return {
         ok: false,
-        code: codeOf(answer.status, body.code),
-        detail: body.detail,
+        code: codeOf(answer.status, said.code),
+        detail: said.detail,
         retryAfterMs: answer.retryAfterMs ?? undefined,
       };
     }
-    me = { person: body.person, organisation: body.organisation, teams: await teams() };
+    me = { person: said.person, organisation: said.organisation, teams: await teams() };
   } catch (error) {
     if (error instanceof Unreachable) return { ok: false, code: 'OFFLINE' };
     throw error;
   }
 
+  const state = await device.read();
+  const before = state.known.find((k) => k.person === me.person.id);
+  const email = typed?.email ?? before?.email ?? '';
   const known = [
     ...state.known.filter((k) => k.person !== me.person.id),
     { person: me.person.id, name: me.person.name, email, organisation: me.organisation.slug },
   ];
-  const last = { organisation, email };
+  const last = typed ?? state.last;
   try {
     await device.change({ me, known, last, endSession: false });
-    const before = openDesk();
-    if (before?.me.person.id === me.person.id) {
-      before.me = me;
+    const here = openDesk();
+    if (here?.me.person.id === me.person.id) {
+      here.me = me;
       await resetContact();
     } else {
-      if (before) tell(before, { type: 'left' });
+      if (here) tell(here, { type: 'left' });
       const outbox = new Outbox(me.person.id);
       await outbox.adopt(client);
       outbox.close();
@@ -137,6 +158,7 @@ export async function signOut(options: { force?: boolean } = {}): Promise<SignOu
     await device.change({ me: null, endSession: true });
     tell(desk, { type: 'left' });
     leave();
+    forgetFix();
     await desk.replica.delete();
   }
   store.update((s) => ({ ...s, state: 'out', me: null }));
