@@ -26,6 +26,8 @@ def words(text: str) -> set[str]:
         ("", "call him", "call himself", "call himself\n\ncall him"),
         ("", "见了老板", "见了老板要货", "见了老板要货"),
         ("no", "yes", "no and no", "no and no\n\nyes"),
+        ("a-", "c", "a-b", "a-b\n\nc"),
+        ("", "cafe", "cafe\u0301", "cafe\u0301\n\ncafe"),
     ],
 )
 def test_texts_merge(base, mine, theirs, merged):
@@ -38,7 +40,7 @@ def test_only_two_passages_side_by_side_are_flagged():
     assert not merge("x y", "x z", "w x y").kept_both
 
 
-@example("", "e", "e\u0301")
+@example("a-", "c", "a-b")
 @given(TEXT, TEXT, TEXT)
 def test_no_word_is_lost(base, mine, theirs):
     merged = merge(base, mine, theirs).text
