@@ -58,6 +58,9 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
+INVITE = "invite/"
+"""Where an invitation's address begins; what follows is a secret, so it is kept out of the log."""
+
 site = Blueprint("site", __name__)
 
 
@@ -134,7 +137,7 @@ def _end(response: Response) -> Response:
         extra={
             "request_id": g.get("request_id"),
             "method": request.method,
-            "path": request.path,
+            "path": "/invite/…" if request.path.startswith(f"/{INVITE}") else request.path,
             "status": response.status_code,
             "ms": round(took * 1000, 1),
         },
@@ -219,7 +222,7 @@ def pwa(path: str) -> Response:
     try:
         response = send_from_directory(root, path or "index.html")
     except HTTPException:
-        if "." in path.rsplit("/", 1)[-1]:
+        if "." in path.rsplit("/", 1)[-1] and not path.startswith(INVITE):
             raise
         try:
             response = send_from_directory(root, "index.html")

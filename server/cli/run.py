@@ -45,4 +45,6 @@ def serve_command(
     serve(Serving(host, port, workers, tls_cert, tls_key, trusted_proxies))
 
 
-COMMANDS: list[click.Command] = [serve_command]
+@click.command("demo")
+def demo_command() -> None:
+    """Try Rounds with made-up data."""

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
-from server.exchange.apply import Submission, apply
+from sqlalchemy import Connection
+
+from server.exchange.apply import Submission, _apply, apply
 from server.exchange.documents import MOST_MUTATIONS, item_of
 from server.exchange.kinds import WRITABLE
 from server.exchange.work import Actor
@@ -52,6 +54,18 @@ def write(actor: Actor, client: str, changes: Sequence[Change], now: datetime) -
         answer = apply(Submission(actor, client, None, moment, now, items))
         receipts += answer.receipts
     return receipts
+
+
+def write_within(
+    connection: Connection, actor: Actor, client: str, changes: Sequence[Change], now: datetime
+) -> list[dict[str, Any]]:
+    """As `write`, inside a transaction of the caller's: what is written directly beside it stands or falls with it.
+
+    At most 200 changes; an unexpected failure is the caller's.
+    """
+    moment = Moment(now.astimezone(UTC), 0.0, LIFE, 0.0, "UTC")
+    items = [item_of(_raw(change, now), client) for change in changes]
+    return _apply(connection, Submission(actor, client, None, moment, now, items)).receipts
 
 
 def _raw(change: Change, now: datetime) -> dict[str, Any]:
