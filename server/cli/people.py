@@ -139,7 +139,7 @@ def person_command() -> None:
 @person_command.command("add")
 @click.option("--name", prompt="Name", help="As colleagues know them.")
 @click.option("--email", prompt="E-mail", help="With this address they sign in.")
-@click.option("--role", prompt="Role", type=click.Choice(ROLES), default="rep", show_default=True)
+@click.option("--role", type=click.Choice(ROLES), help="rep where nothing is said.")
 @click.option("--team", help="Team, by name or id; may be left out where there is one.")
 @click.option("--password", help="Their password. Without it they are invited: a one-time link is printed.")
 @click.option("--zone", help="Time zone, where it is not the organisation's.")
@@ -151,7 +151,7 @@ def person_command() -> None:
 def person_add(
     name: str,
     email: str,
-    role: str,
+    role: str | None,
     team: str | None,
     password: str | None,
     zone: str | None,
@@ -161,6 +161,8 @@ def person_add(
     as_json: bool,
 ) -> None:
     """Add somebody. Without --password a one-time link is printed with which they choose one themselves."""
+    if role is None:
+        role = click.prompt("Role", type=click.Choice(ROLES), default="rep") if attended() else "rep"
     locale = LANGUAGES[language] if language else None
     with within(slug) as of:
         person_id = admin.add_person(

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 
 from server.db import writing
 from server.exchange.door import Change, client_of, write_within
-from server.people.admin import Refused, all_applied, login_of, system
+from server.people.admin import Refused, all_applied, checked_zone, login_of, system
 from server.people.defaults import OUTCOMES, ROOT_TEAM, SETTINGS, VISIT_KINDS
 from server.people.model import Head, Login, Organisation
 
