@@ -214,6 +214,7 @@ def test_a_habit_does_not_touch_a_visit_with_a_position_nor_one_still_open_nor_o
 def test_what_arrives_after_deactivation_is_in_review(mode):
     found = judge(mode=mode, after_deactivation=True)
     assert found["trust"] == "review" and found["trust_reasons"][-1] == "AFTER_DEACTIVATION"
+    assert found["reasons"] == (["IN_REVIEW"] if mode == "in_person" else [])
 
 
 @pytest.mark.parametrize("mode", ["online", "phone"])
