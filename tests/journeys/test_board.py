@@ -215,6 +215,16 @@ def test_a_rep_opens_to_visits_with_their_evidence_plan_and_history(
     expect(stop).to_contain_text("1.1 km, ±8 m")
     expect(page.get_by_text("Places of taps. Between them nothing is recorded.")).to_be_visible()
     expect(page.locator(".plan .mark")).to_have_count(1)
+    plan = page.get_by_role("application")
+    whole = plan.inner_text()
+    plan.press("+")
+    everything = page.get_by_role("button", name="Show all places")
+    expect(everything).to_be_visible()
+    page.get_by_role("button", name="Closer").click()
+    assert plan.inner_text() != whole
+    plan.press("0")
+    expect(everything).to_have_count(0)
+    assert plan.inner_text() == whole
     stop.get_by_role("button", name="Fennimore’s").click()
     expect(stop).to_contain_text("The position lies farther away than its accuracy explains.")
     expect(stop).to_contain_text("Logged on the spot")
@@ -297,6 +307,17 @@ def test_a_team_of_the_subtree_is_chosen_by_name_and_kept_in_the_address(
     expect(page.locator("[data-rep]")).to_have_text(["Sam"])
     page.reload()
     expect(page.locator("[data-rep]")).to_have_text(["Sam"])
+
+
+def test_a_team_that_is_not_the_readers_is_not_shown_and_a_way_back_is(
+    north: World, live_server: Any, board: Callable[..., Page]
+) -> None:
+    page = board()
+    page.goto(f"{live_server.url}/board?team={north.ids['south']}")
+    expect(page.get_by_text("This board belongs to somebody else’s team.")).to_be_visible()
+    expect(page.get_by_text("Sam")).to_have_count(0)
+    page.get_by_role("button", name="See all teams").click()
+    expect(row(page, "Ria")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

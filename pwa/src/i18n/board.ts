@@ -51,7 +51,8 @@ const en = {
   plannedCount: (n: number) => `${n} planned`,
   plannedWord: (n: number) => `planned visit${s(n)}`,
   parkedCount: (n: number) => (n === 1 ? '1 needs a decision' : `${n} need a decision`),
-  withoutPosition: (percent: string) => `${percent} of the visits without a position`,
+  withoutPosition: (percent: string) =>
+    `${percent} of the visits in person of 30 days came without a position`,
 
   emptyTeam: 'No reps in this team yet.',
   emptyAction: 'See all teams',
@@ -186,7 +187,7 @@ const zh: BoardWords = {
   plannedCount: (n) => `${n} 次计划`,
   plannedWord: () => '次计划拜访',
   parkedCount: (n) => `${n} 条待处理`,
-  withoutPosition: (percent) => `${percent} 的拜访无定位`,
+  withoutPosition: (percent) => `近 30 天上门拜访中 ${percent} 无定位`,
 
   emptyTeam: '这个团队还没有成员。',
   emptyAction: '查看全部团队',
