@@ -69,9 +69,11 @@ browser: setup
 		$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { python=$$each; break; }; \
 	done; \
 	test -n "$$python" || { echo "Rounds needs Python 3.11 or newer; none was found." >&2; exit 1; }; \
-	test -x $(BIN)/python || { echo "Setting up .venv ..."; "$$python" -m venv .venv; } || { rm -rf .venv; \
-		echo "Python's venv module is not complete; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@test -x $(BIN)/uv || { sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.lock; \
+	test -x $(BIN)/python || { echo "Setting up .venv ..."; "$$python" -m venv .venv 2>/dev/null || { \
+		rm -rf .venv; test "$$(id -u)" = 0 && apt-get install -y -qq python3-venv >/dev/null 2>&1 && \
+		"$$python" -m venv .venv; }; } || { rm -rf .venv; \
+		echo "Python's venv module is not complete here; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/uv || { $(BIN)/python -m ensurepip >/dev/null 2>&1; sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.lock; \
 		$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.lock; }
 	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock || { \
 		$(BIN)/python -m ensurepip >/dev/null && \

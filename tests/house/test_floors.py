@@ -70,7 +70,7 @@ def test_no_python_file_is_empty_but_a_package_mark():
 
 
 def test_no_room_has_a_drawer_for_everything():
-    drawers = {"utils", "helpers", "services", "manager", "common", "misc", "util"}
+    drawers = {"utils", "helpers", "services", "manager"}
     found = [
         path for room in ("sync", "server") for path in (REPOSITORY / room).rglob("*") if path.stem in drawers
     ]
