@@ -1,0 +1,648 @@
+"""Rights at the door, walked in full: kind x field x person x verb, against PROTOCOL's table as it is written there.
+
+What is expected is written out here by hand. Only the list of kinds and fields comes from the code, so that nothing new
+can be forgotten: a field without an expectation, or without a value to try, fails.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select, update
+
+from server.db import reading, writing
+from server.exchange.door import Change
+from server.exchange.kinds import READABLE, WRITABLE
+from server.exchange.model import Position
+from server.people.model import Head
+from tests.world import World, ago, fix
+
+# --- the table, transcribed --------------------------------------------------------------------------------------------
+
+# How each person of the walk stands to what belongs to rob, a rep of team north.
+STANDING = {
+    "rob": "own",
+    "ria": "mate",
+    "fin": "mate",
+    "mia": "manager",
+    "boss": "manager",
+    "admin": "administrator",
+    "sam": "stranger",
+    "sue": "stranger",
+    "gone": "stranger",
+    "outsider": "stranger",
+}
+ABOVE = {"manager", "administrator"}
+
+# customer | owner_id team_id grade radius_m lat lon code lifecycle | manager, administrator
+MANAGED = {"owner_id", "team_id", "grade", "radius_m", "lat", "lon", "code", "lifecycle"}
+# customer | other fields | owner, team, manager, administrator
+SHARED = {"name", "address", "phone", "contact", "note", "tags"}
+# visit | check_in*, check_out*, minutes, outcome, next_step, and whatever else was seen there | the rep alone
+EVIDENCE = {
+    "check_in",
+    "check_out",
+    "check_in_fix",
+    "check_in_best_fix",
+    "check_out_fix",
+    "minutes",
+    "outcome",
+    "next_step",
+    "late_reason",
+    "tags",
+    "photos",
+}
+# visit | planned_* , what is planned, cancelled | rep or their manager; customer_id only while planned
+PLAN = {"planned_date", "planned_time", "kind", "mode"}
+# what only an administrator writes
+SET_UP = {
+    "team": {"name", "parent_id"},
+    "person": {"name", "role", "team_id", "active", "locale", "time_zone"},
+    "visit_kind": {"code", "name", "name_zh", "min_minutes"},
+    "outcome": {"code", "name", "name_zh", "position"},
+    "setting": {"key", "value"},
+}
+UNKNOWN = "field_of_a_later_release"
+
+
+def may_change_a_customer(standing: str, field: str) -> bool:
+    return standing in ABOVE if field in MANAGED else standing != "stranger"
+
+
+def may_change_a_visit(standing: str, field: str, state: str) -> bool:
+    if standing not in {"own", *ABOVE}:
+        return False
+    if field == "customer_id":
+        return state == "planned"
+    if field == "rep_id":
+        return state == "planned" and standing in ABOVE
+    if field in PLAN:
+        return standing == "own" or state == "planned"
+    if field in EVIDENCE:
+        return standing == "own"
+    return True  # cancelled; a field nobody knows yet
+
+
+def verdict(receipt: dict[str, Any]) -> str:
+    return "parked" if receipt["status"] == "parked" else "taken"
+
+
+# --- the stage ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stage(shared_app: Any) -> World:
+    """People of every standing, one who left, and another organisation's administrator. Each test adds what is its own."""
+    world = World(shared_app, f"acme-{uuid4().hex[:12]}")
+    world.person("sue", "manager", "south")
+    world.person("fin", "finance", "north")
+    world.person("gone", "rep", "north")
+    world.customer("Shop")
+    world.customer("Other shop")
+    world.change("person", "gone", active=False)
+    other = World(world.app, f"other-{uuid4().hex[:12]}")
+    world.tokens["outsider"] = other.tokens["admin"]
+    return world
+
+
+def head(world: World) -> int:
+    with world.app.app_context(), reading() as connection:
+        return connection.execute(select(Head.version).where(Head.org_id == world.org)).scalar_one()
+
+
+def stored(world: World, kind: str) -> dict[str, Any]:
+    """The rows of a kind, by id."""
+    table: Any = WRITABLE[kind].model.__table__
+    with world.app.app_context(), reading() as connection:
+        rows = connection.execute(select(table).where(table.c.org_id == world.org)).mappings()
+        return {row["id"]: dict(row) for row in rows}
+
+
+def op(kind: str, field: str, new: Any) -> dict[str, Any]:
+    settles = WRITABLE[kind].fields[field].kind if field in WRITABLE[kind].fields else "value"
+    if settles == "set":
+        return {"field": field, "op": "add", "values": new}
+    return {
+        "field": field,
+        "op": {"text": "text", "state": "go"}.get(settles, "set"),
+        "old": None,
+        "new": new,
+    }
+
+
+def values(world: World, kind: str) -> dict[str, Callable[[], Any]]:
+    """For each field of a kind a value that is right and new."""
+    ids, moment = world.ids, world.phone("rob").moment
+    return {
+        "customer": {
+            "name": lambda: "Renamed",
+            "address": lambda: "1 New Road",
+            "lat": lambda: 52.5,
+            "lon": lambda: 13.4,
+            "radius_m": lambda: 77,
+            "owner_id": lambda: ids["ria"],
+            "team_id": lambda: ids["root"],
+            "grade": lambda: "A",
+            "phone": lambda: "020 1",
+            "contact": lambda: "Noor",
+            "lifecycle": lambda: "lost",
+            "code": lambda: uuid4().hex,
+            "note": lambda: "By the canal.",
+            "tags": lambda: ["vip"],
+        },
+        "visit": {
+            "customer_id": lambda: ids["Other shop"],
+            "rep_id": lambda: ids["ria"],
+            "mode": lambda: "phone",
+            "kind": lambda: "store_call",
+            "planned_date": lambda: "2031-01-31",
+            "planned_time": lambda: "09:15",
+            "outcome": lambda: "order",
+            "late_reason": lambda: "Train",
+            "minutes": lambda: "They want twelve cases.",
+            "next_step": lambda: "Call on Friday.",
+            "tags": lambda: ["vip"],
+            "photos": lambda: ["0" * 64],
+            "status": lambda: "cancelled",
+            "check_in": moment,
+            "check_out": moment,
+            "check_in_fix": lambda: fix(ago(), lat=1),
+            "check_in_best_fix": lambda: fix(ago(), lat=2),
+            "check_out_fix": lambda: fix(ago(), lat=3),
+            "server": lambda: {"valid": True},
+        },
+        "team": {"name": lambda: "Renamed", "parent_id": lambda: ids["south"]},
+        "person": {
+            "name": lambda: "Renamed",
+            "role": lambda: "administrator",
+            "team_id": lambda: ids["south"],
+            "active": lambda: False,
+            "locale": lambda: "zh-Hans",
+            "time_zone": lambda: "Asia/Shanghai",
+        },
+        "visit_kind": {
+            "code": lambda: uuid4().hex,
+            "name": lambda: "Renamed",
+            "name_zh": lambda: "拜访",
+            "min_minutes": lambda: {"phone": 5},
+        },
+        "outcome": {
+            "code": lambda: uuid4().hex,
+            "name": lambda: "Renamed",
+            "name_zh": lambda: "订单",
+            "position": lambda: 7,
+        },
+        "setting": {"key": lambda: uuid4().hex, "value": lambda: {"any": [1, 2]}},
+    }[kind] | {UNKNOWN: lambda: {"later": True}}
+
+
+def walk(
+    world: World,
+    kind: str,
+    fresh: Callable[[int], list[str]],
+    may: Callable[[str, str], bool],
+    untouched: tuple[str, ...] = (),
+) -> Iterator[str]:
+    """Everybody tries to change every field, each of an entity of its own; yields where the answer is not as expected."""
+    known = {name for name, field in WRITABLE[kind].fields.items() if field.kind != "readonly"}
+    tried = values(world, kind)
+    assert known <= tried.keys(), "a field that nobody tries to write"
+    fields = [field for field in (*sorted(known), UNKNOWN) if field not in untouched]
+    for person, standing in STANDING.items():
+        entities = dict(zip(fields, fresh(len(fields)), strict=True))
+        before = stored(world, kind)
+        phone, base = world.phone(person), head(world)
+        receipts = phone.push(
+            *(
+                phone.mutation(kind, entities[field], "update", [op(kind, field, tried[field]())], base=base)
+                for field in fields
+            )
+        )
+        after = stored(world, kind)
+        for field, receipt in zip(fields, receipts, strict=True):
+            expected = "taken" if may(standing, field) else "parked"
+            changed = before[entities[field]] != after[entities[field]]
+            if verdict(receipt) != expected or changed != (expected == "taken"):
+                yield f"{person} ({standing}) changing {kind}.{field}: {receipt['status']} {receipt['code']}, {changed=}"
+            if expected == "parked" and standing == "stranger" and receipt["code"] not in STRANGERS[kind]:
+                yield f"{person} is told of {kind}.{field} that it is {receipt['code']}"
+            if receipt["code"] in {"INVALID", "INTERNAL", "UNKNOWN_OP"}:
+                yield f"{person} {kind}.{field}: {receipt['code']}, which says nothing of rights"
+
+
+# Whoever may not know of a thing gets the answer of a thing that does not exist. Names of people and teams are known to all.
+STRANGERS = {"customer": {"SCOPE_LOST"}, "visit": {"SCOPE_LOST"}}
+STRANGERS |= {kind: {"SCOPE_LOST", "FORBIDDEN"} for kind in SET_UP}
+
+
+# --- change ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_kind_and_field_that_can_be_written_stands_in_the_table() -> None:
+    table = SET_UP | {
+        "customer": MANAGED | SHARED,
+        "visit": EVIDENCE | PLAN | {"customer_id", "rep_id", "status"},
+    }
+    known = {
+        name: {field for field, one in kind.fields.items() if one.kind != "readonly"}
+        for name, kind in WRITABLE.items()
+    }
+    assert known == table
+
+
+def test_customers_are_changed_by_whom_the_table_says(stage: World) -> None:
+    def fresh(count: int) -> list[str]:
+        names = [uuid4().hex for _ in range(count)]
+        shared = {"owner_id": stage.ids["rob"], "team_id": stage.ids["north"], "lifecycle": "customer"}
+        changes = [Change("customer", str(uuid4()), "create", {"name": name} | shared) for name in names]
+        assert {receipt["status"] for receipt in stage.write(*changes)} == {"applied"}
+        return [change.entity for change in changes]
+
+    assert list(walk(stage, "customer", fresh, may_change_a_customer)) == []
+
+
+@pytest.mark.parametrize("state", ["planned", "open", "done"])
+def test_visits_are_changed_by_whom_the_table_says(stage: World, state: str) -> None:
+    rob = stage.phone("rob")
+    fields = {"customer_id": stage.ids["Shop"], "mode": "in_person", "status": state}
+
+    def fresh(count: int) -> list[str]:
+        made = [rob.create("visit", **fields) for _ in range(count)]
+        assert {receipt["status"] for receipt in rob.push(*made)} == {"applied"}
+        return [one["entity"] for one in made]
+
+    # What is done stays done, whoever asks: that is no question of rights.
+    untouched = ("status",) if state == "done" else ()
+
+    def may(standing: str, field: str) -> bool:
+        return may_change_a_visit(standing, field, state)
+
+    assert list(walk(stage, "visit", fresh, may, untouched)) == []
+
+
+@pytest.mark.parametrize("kind", sorted(SET_UP))
+def test_what_the_whole_organisation_shares_is_changed_by_administrators_alone(
+    stage: World, kind: str
+) -> None:
+    required: dict[str, Callable[[str], dict[str, Any]]] = {
+        "team": lambda name: {"name": name},
+        "person": lambda name: {"name": name, "role": "rep", "time_zone": "Europe/London"},
+        "visit_kind": lambda name: {"name": name, "code": name},
+        "outcome": lambda name: {"name": name, "code": name},
+        "setting": lambda name: {"key": name, "value": 1},
+    }
+
+    def fresh(count: int) -> list[str]:
+        changes = [Change(kind, str(uuid4()), "create", required[kind](uuid4().hex)) for _ in range(count)]
+        assert {receipt["status"] for receipt in stage.write(*changes)} == {"applied"}
+        return [change.entity for change in changes]
+
+    assert list(walk(stage, kind, fresh, lambda standing, field: standing == "administrator")) == []
+
+
+def test_what_the_server_concludes_is_written_by_nobody(stage: World) -> None:
+    rob = stage.phone("rob")
+    visit = rob.check_in(stage.ids["Shop"])
+    assert rob.push(visit)[0]["status"] == "applied"
+    before = stored(stage, "visit")[visit["entity"]]
+    for person, standing in STANDING.items():
+        phone = stage.phone(person)
+        change = phone.mutation("visit", visit["entity"], "update", [op("visit", "server", {"valid": True})])
+        (receipt,) = phone.push(change)
+        assert receipt["status"] == "parked"
+        if standing != "stranger" and standing != "mate":
+            assert (receipt["code"], receipt["detail"]) == ("INVALID", {"field": "server"})
+    assert stored(stage, "visit")[visit["entity"]] == before
+
+
+# --- create ------------------------------------------------------------------------------------------------------------
+
+
+def test_anyone_with_a_team_makes_a_customer_and_nobody_else(stage: World) -> None:
+    stage.person("lone", "rep", None)
+    for person in (*STANDING, "lone"):
+        phone = stage.phone(person)
+        made = phone.create("customer", name=f"By {person}")
+        (receipt,) = phone.push(made)
+        expected = "parked" if person in {"gone", "lone"} else "taken"
+        assert verdict(receipt) == expected, (person, receipt)
+        assert (made["entity"] in stored(stage, "customer")) == (
+            expected == "taken" and person != "outsider"
+        ), person
+
+
+def test_a_reps_new_customer_is_a_lead_of_their_own(stage: World) -> None:
+    rob = stage.phone("rob")
+    made = rob.create("customer", name="Corner shop", lat=51.0, lon=-0.1, grade="B")
+    assert rob.push(made)[0]["status"] == "applied"
+    lead = stored(stage, "customer")[made["entity"]]
+    assert (lead["lifecycle"], lead["owner_id"], lead["team_id"]) == (
+        "lead",
+        stage.ids["rob"],
+        stage.ids["north"],
+    )
+    assert lead["created_by"] == stage.ids["rob"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("owner_id", "ria"),
+        ("owner_id", "sam"),
+        ("team_id", "south"),
+        ("team_id", "root"),
+        ("lifecycle", "customer"),
+        ("lifecycle", "lost"),
+        ("code", "C-1"),
+        ("radius_m", 5000),
+    ],
+)
+def test_a_rep_makes_no_more_of_a_new_customer_than_a_lead(stage: World, field: str, value: Any) -> None:
+    rob = stage.phone("rob")
+    made = rob.create("customer", name="Corner shop", **{field: stage.ids.get(value, value)})
+    (receipt,) = rob.push(made)
+    assert (receipt["code"], receipt["detail"]) == ("FORBIDDEN", {"field": field})
+    assert made["entity"] not in stored(stage, "customer")
+
+
+def test_a_manager_makes_customers_of_their_own_teams_alone(stage: World) -> None:
+    mia, boss = stage.phone("mia"), stage.phone("boss")
+    elsewhere = mia.create("customer", name="Elsewhere", team_id=stage.ids["south"])
+    (receipt,) = mia.push(elsewhere)
+    assert (receipt["code"], receipt["detail"]) == ("SCOPE_LOST", {"field": "team_id"})
+    (receipt,) = boss.push(
+        boss.create("customer", name="There", team_id=stage.ids["south"], owner_id=stage.ids["sam"])
+    )
+    assert receipt["status"] == "applied"
+
+
+@pytest.mark.parametrize("state", ["open", "done"])
+def test_nobody_logs_a_visit_in_anothers_name(stage: World, state: str) -> None:
+    for person in STANDING:
+        phone = stage.phone(person)
+        made = phone.create(
+            "visit", customer_id=stage.ids["Shop"], mode="phone", status=state, rep_id=stage.ids["rob"]
+        )
+        (receipt,) = phone.push(made)
+        assert verdict(receipt) == ("taken" if person == "rob" else "parked"), (person, receipt)
+        assert (made["entity"] in stored(stage, "visit")) == (person == "rob")
+
+
+def test_a_visit_without_a_rep_is_its_authors(stage: World) -> None:
+    for person in ("rob", "ria", "mia"):
+        phone = stage.phone(person)
+        made = phone.check_in(stage.ids["Shop"])
+        assert phone.push(made)[0]["status"] == "applied"
+        assert stored(stage, "visit")[made["entity"]]["rep_id"] == stage.ids[person]
+
+
+def test_visits_are_planned_by_the_rep_or_their_manager(stage: World) -> None:
+    for person, standing in STANDING.items():
+        phone = stage.phone(person)
+        made = phone.create(
+            "visit",
+            customer_id=stage.ids["Shop"],
+            status="planned",
+            planned_date="2031-01-31",
+            rep_id=stage.ids["rob"],
+        )
+        (receipt,) = phone.push(made)
+        expected = "taken" if standing in {"own", *ABOVE} else "parked"
+        assert verdict(receipt) == expected, (person, receipt)
+        assert (made["entity"] in stored(stage, "visit")) == (expected == "taken")
+
+
+def test_a_manager_plans_for_nobody_elses_rep_neither_at_first_nor_later(stage: World) -> None:
+    mia = stage.phone("mia")
+    plan = {"customer_id": stage.ids["Shop"], "status": "planned"}
+    direct = mia.create("visit", rep_id=stage.ids["sam"], **plan)
+    detour = mia.create("visit", rep_id=stage.ids["rob"], **plan)
+    handed = mia.mutation(
+        "visit",
+        detour["entity"],
+        "update",
+        [{"field": "rep_id", "op": "set", "old": stage.ids["rob"], "new": stage.ids["sam"]}],
+    )
+    receipts = mia.push(direct, detour, handed)
+    assert [(receipt["code"], receipt["detail"]) for receipt in receipts] == [
+        ("SCOPE_LOST", {"field": "rep_id"}),
+        (None, None),
+        ("SCOPE_LOST", {"field": "rep_id"}),
+    ]
+    assert stored(stage, "visit")[detour["entity"]]["rep_id"] == stage.ids["rob"]
+
+
+@pytest.mark.parametrize("person", ["mia", "admin"])
+def test_who_plans_a_visit_for_somebody_writes_none_of_its_evidence(stage: World, person: str) -> None:
+    phone, tried = stage.phone(person), values(stage, "visit")
+    plan = {"customer_id": stage.ids["Shop"], "status": "planned", "rep_id": stage.ids["rob"]}
+    made = {
+        field: phone.create("visit", **plan, **{field: tried[field]()}) for field in sorted(EVIDENCE | PLAN)
+    }
+    receipts = dict(zip(made, phone.push(*made.values()), strict=True))
+    refused = {field for field, receipt in receipts.items() if receipt["code"] == "FORBIDDEN"}
+    assert refused == EVIDENCE
+    assert {field for field, receipt in receipts.items() if receipt["status"] == "applied"} == PLAN
+    assert all(receipts[field]["detail"] == {"field": field} for field in EVIDENCE)
+
+
+@pytest.mark.parametrize("kind", sorted(SET_UP))
+def test_what_the_whole_organisation_shares_is_made_by_administrators_alone(stage: World, kind: str) -> None:
+    tried = values(stage, kind)
+    for person, standing in STANDING.items():
+        phone = stage.phone(person)
+        fields = {field: tried[field]() for field in sorted(SET_UP[kind]) if field != "parent_id"}
+        made = phone.create(kind, **fields)
+        (receipt,) = phone.push(made)
+        allowed = standing == "administrator"
+        if person == "outsider":  # makes it at home, or nothing where it points at what is not there
+            assert made["entity"] not in stored(stage, kind)
+            continue
+        assert verdict(receipt) == ("taken" if allowed else "parked"), (person, receipt)
+        assert (made["entity"] in stored(stage, kind)) == allowed
+
+
+def test_a_create_changes_nothing_that_exists(stage: World) -> None:
+    before = stored(stage, "customer")
+    for person in STANDING:
+        phone = stage.phone(person)
+        (receipt,) = phone.push(phone.create("customer", stage.ids["Shop"], name="Mine now"))
+        if person != "outsider":
+            assert (receipt["status"], receipt["code"]) == ("parked", "INVALID"), person
+    assert stored(stage, "customer") == before
+
+
+# --- archive, restore, void --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lifecycle", ["customer", "lead"])
+def test_customers_are_archived_by_managers_and_ones_own_lead_by_its_rep(
+    stage: World, lifecycle: str
+) -> None:
+    for person, standing in STANDING.items():
+        shop = stage.customer(uuid4().hex, lifecycle=lifecycle)
+        phone = stage.phone(person)
+        receipts = phone.push(
+            phone.mutation("customer", shop, "archive", []), phone.mutation("customer", shop, "restore", [])
+        )
+        allowed = standing in ABOVE or (lifecycle == "lead" and standing == "own")
+        assert [receipt["status"] for receipt in receipts] == ["applied" if allowed else "parked"] * 2, person
+        code = None if allowed else "SCOPE_LOST" if standing == "stranger" else "FORBIDDEN"
+        assert {receipt["code"] for receipt in receipts} == {code}, person
+
+
+def test_a_visit_is_archived_by_nobody(stage: World) -> None:
+    rob = stage.phone("rob")
+    visit = rob.check_in(stage.ids["Shop"])
+    rob.push(visit)
+    for person in STANDING:
+        phone = stage.phone(person)
+        receipts = phone.push(
+            *(phone.mutation("visit", visit["entity"], verb, []) for verb in ("archive", "restore"))
+        )
+        assert {receipt["status"] for receipt in receipts} == {"parked"}, person
+    assert stored(stage, "visit")[visit["entity"]]["archived"] is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("team", "south"),
+        ("person", "sam"),
+        ("visit_kind", "sales_call"),
+        ("outcome", "order"),
+        ("setting", "colour"),
+    ],
+)
+def test_what_the_whole_organisation_shares_is_archived_by_administrators_alone(
+    stage: World, kind: str, name: str
+) -> None:
+    stage.create("setting", "colour", key=uuid4().hex, value="green")
+    for person, standing in STANDING.items():
+        phone = stage.phone(person)
+        receipts = phone.push(
+            *(phone.mutation(kind, stage.ids[name], verb, []) for verb in ("archive", "restore"))
+        )
+        expected = "applied" if standing == "administrator" else "parked"
+        assert [receipt["status"] for receipt in receipts] == [expected] * 2, person
+
+
+def test_a_void_takes_a_number_and_nothing_else_whoever_sends_it(stage: World) -> None:
+    before = stored(stage, "customer")
+    for person in STANDING:
+        phone = stage.phone(person)
+        (receipt,) = phone.push(phone.mutation("customer", stage.ids["Shop"], "void", []))
+        assert (receipt["status"], receipt["code"]) == ("noop", None), person
+    assert stored(stage, "customer") == before
+
+
+def test_what_the_server_makes_itself_is_written_by_no_mutation(stage: World) -> None:
+    rob = stage.phone("rob")
+    (parked,) = rob.push(rob.check_in(stage.ids["Shop"], mode="teleport"))
+    assert parked["status"] == "parked"
+    rob.pull()
+    document = next(iter(rob.held("parked")))
+    for kind in sorted(READABLE.keys() - WRITABLE.keys()):
+        for person in ("rob", "mia", "admin"):
+            phone = stage.phone(person)
+            change = [{"field": "status", "op": "set", "old": "open", "new": "resolved"}]
+            receipts = phone.push(
+                phone.mutation(kind, document, "update", change), phone.create(kind, status="resolved")
+            )
+            assert {receipt["code"] for receipt in receipts} == {"UNKNOWN_OP"}, (kind, person)
+
+
+# --- cunning -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_customer_is_not_moved_to_a_sofa(stage: World) -> None:
+    rob, shop = stage.phone("rob"), stage.ids["Shop"]
+    before = stored(stage, "customer")[shop]
+    moves = [
+        rob.mutation("customer", shop, "update", [op("customer", field, value)], base=2**40)
+        for field, value in (("lat", 48.2), ("lon", 16.4), ("radius_m", 5000))
+    ]
+    # A right change in the same mutation carries no wrong one along.
+    moves.append(
+        rob.mutation(
+            "customer", shop, "update", [op("customer", "phone", "020 1"), op("customer", "lat", 48.2)]
+        )
+    )
+    assert {receipt["code"] for receipt in rob.push(*moves)} == {"FORBIDDEN"}
+    assert stored(stage, "customer")[shop] == before
+
+
+@pytest.mark.parametrize("base", [2**40, 2**63 - 1])
+def test_a_base_from_the_future_counts_as_none_and_overwrites_nothing_silently(
+    stage: World, base: int
+) -> None:
+    shop = stage.customer("Contested", address="1 Old Road")
+    stage.change("customer", "Contested", address="2 New Road")
+    rob = stage.phone("rob")
+    edit = {"field": "address", "op": "set", "old": "1 Old Road", "new": "3 Rob Road"}
+    (receipt,) = rob.push(rob.mutation("customer", shop, "update", [edit], base=base))
+    assert (receipt["status"], receipt["code"]) == ("merged", "FIELD_CONFLICT")
+
+
+def test_a_visit_that_began_keeps_its_customer(stage: World) -> None:
+    rob = stage.phone("rob")
+    visit = rob.check_in(stage.ids["Shop"])
+    moved = rob.mutation(
+        "visit",
+        visit["entity"],
+        "update",
+        [
+            {
+                "field": "customer_id",
+                "op": "set",
+                "old": stage.ids["Shop"],
+                "new": stage.ids["Other shop"],
+            }
+        ],
+    )
+    receipts = rob.push(visit, moved)
+    assert (receipts[1]["code"], receipts[1]["detail"]) == ("FORBIDDEN", {"field": "customer_id"})
+
+
+def test_a_plan_leads_to_no_customer_that_its_author_cannot_see(stage: World) -> None:
+    theirs = stage.customer("Theirs", owner="sam", team="south")
+    mia = stage.phone("mia")
+    plan = mia.create("visit", customer_id=theirs, status="planned", rep_id=stage.ids["rob"])
+    kept = mia.create("visit", customer_id=stage.ids["Shop"], status="planned", rep_id=stage.ids["rob"])
+    moved = mia.mutation(
+        "visit",
+        kept["entity"],
+        "update",
+        [{"field": "customer_id", "op": "set", "old": stage.ids["Shop"], "new": theirs}],
+    )
+    receipts = mia.push(plan, kept, moved)
+    assert [receipt["code"] for receipt in receipts] == ["SCOPE_LOST", None, "SCOPE_LOST"]
+
+
+def test_who_left_plans_and_makes_nothing_but_their_evidence_still_lands(stage: World) -> None:
+    shop = stage.customer("Held before", owner="gone")
+    stage.change("person", "gone", active=True)
+    stage.change("person", "gone", active=False)
+    gone = stage.phone("gone")
+    receipts = gone.push(
+        gone.create("visit", customer_id=shop, status="planned"),
+        gone.create("customer", name="New"),
+        gone.mutation("customer", shop, "update", [op("customer", "phone", "1")]),
+        gone.check_in(shop, ago(minutes=40)),
+    )
+    assert [receipt["status"] for receipt in receipts] == ["parked", "parked", "parked", "applied"]
+
+
+def test_evidence_is_taken_for_ninety_days_after_a_customer_was_lost(stage: World) -> None:
+    shop, rob = stage.customer("Lost"), stage.phone("rob")
+    stage.change("customer", "Lost", owner_id=stage.ids["sam"], team_id=stage.ids["south"])
+    for days, expected in ((89, "applied"), (91, "parked")):
+        with stage.app.app_context(), writing() as connection:
+            connection.execute(
+                update(Position)
+                .where(Position.org_id == stage.org, Position.id == shop, Position.removed_at.is_not(None))
+                .values(removed_at=ago(days=days))
+            )
+        (receipt,) = rob.push(rob.check_in(shop))
+        assert receipt["status"] == expected, days
