@@ -37,9 +37,21 @@ class World:
         with app.app_context(), writing() as connection:
             connection.execute(
                 insert(Organisation),
-                [{"id": self.org, "slug": slug, "name": slug.title(), "time_zone": ZONE, "week_start": 0, "locale": "en", "created_at": now}],
+                [
+                    {
+                        "id": self.org,
+                        "slug": slug,
+                        "name": slug.title(),
+                        "time_zone": ZONE,
+                        "week_start": 0,
+                        "locale": "en",
+                        "created_at": now,
+                    }
+                ],
             )
-            connection.execute(insert(Head), [{"org_id": self.org, "version": 0, "entries": 0, "chain": "", "floor": 0}])
+            connection.execute(
+                insert(Head), [{"org_id": self.org, "version": 0, "entries": 0, "chain": "", "floor": 0}]
+            )
         self.create("team", "root", name="Root")
         self.create("team", "north", name="North", parent_id=self.ids["root"])
         self.create("team", "south", name="South", parent_id=self.ids["root"])
@@ -49,7 +61,9 @@ class World:
         self.person("rob", "rep", "north")
         self.person("ria", "rep", "north")
         self.person("sam", "rep", "south")
-        self.create("visit_kind", "sales_call", code="sales_call", name="Sales call", min_minutes={"in_person": 30})
+        self.create(
+            "visit_kind", "sales_call", code="sales_call", name="Sales call", min_minutes={"in_person": 30}
+        )
         self.create("outcome", "order", code="order", name="Order", position=1)
 
     def write(self, *changes: Change) -> list[dict[str, Any]]:
@@ -89,11 +103,20 @@ class World:
             )
             connection.execute(
                 insert(Login),
-                [{"org_id": self.org, "person_id": self.ids[name], "email": f"{name}@{self.org[:8]}.test", "password_hash": None}],
+                [
+                    {
+                        "org_id": self.org,
+                        "person_id": self.ids[name],
+                        "email": f"{name}@{self.org[:8]}.test",
+                        "password_hash": None,
+                    }
+                ],
             )
         return self.ids[name]
 
-    def customer(self, name: str, /, owner: str | None = "rob", team: str | None = "north", **fields: Any) -> str:
+    def customer(
+        self, name: str, /, owner: str | None = "rob", team: str | None = "north", **fields: Any
+    ) -> str:
         """A customer at `PLACE`, unless said otherwise."""
         known = {"name": name, "lat": PLACE[0], "lon": PLACE[1]} | fields
         if owner:
@@ -104,7 +127,11 @@ class World:
 
     def get(self, who: str, path: str, **options: Any) -> Any:
         """GET as somebody."""
-        return self.app.test_client().get(path, headers={"Authorization": f"Bearer {self.tokens[who]}"} | options.pop("headers", {}), **options)
+        return self.app.test_client().get(
+            path,
+            headers={"Authorization": f"Bearer {self.tokens[who]}"} | options.pop("headers", {}),
+            **options,
+        )
 
     def phone(self, who: str, **options: Any) -> Phone:
         """A phone of somebody."""
@@ -138,7 +165,14 @@ class Phone:
         }
 
     def mutation(
-        self, kind: str, entity: str, verb: str, ops: list[dict[str, Any]], at: datetime | None = None, base: int = 0, **more: Any
+        self,
+        kind: str,
+        entity: str,
+        verb: str,
+        ops: list[dict[str, Any]],
+        at: datetime | None = None,
+        base: int = 0,
+        **more: Any,
     ) -> dict[str, Any]:
         """The next mutation of this outbox."""
         self.seq += 1
@@ -154,7 +188,9 @@ class Phone:
             "ops": ops,
         } | more
 
-    def create(self, kind: str, entity: str | None = None, /, at: datetime | None = None, **fields: Any) -> dict[str, Any]:
+    def create(
+        self, kind: str, entity: str | None = None, /, at: datetime | None = None, **fields: Any
+    ) -> dict[str, Any]:
         """A create with these fields."""
         ops = [{"field": name, "op": "set", "old": None, "new": value} for name, value in fields.items()]
         return self.mutation(kind, entity or str(uuid4()), "create", ops, at)
@@ -181,7 +217,12 @@ class Phone:
             {"field": "status", "op": "go", "old": "open", "new": "done"},
         ]
         ops += [
-            {"field": name, "op": "text" if name in {"minutes", "next_step"} else "set", "old": None, "new": value}
+            {
+                "field": name,
+                "op": "text" if name in {"minutes", "next_step"} else "set",
+                "old": None,
+                "new": value,
+            }
             for name, value in known.items()
         ]
         return self.mutation("visit", visit, "update", ops, at)
@@ -238,7 +279,9 @@ class Phone:
         for held in self.replica.values():
             held["scopes"] -= gone
         for row in page["rows"]:
-            held = self.replica.setdefault((row["kind"], row["id"]), {"scopes": set(), "data": None, "version": 0})
+            held = self.replica.setdefault(
+                (row["kind"], row["id"]), {"scopes": set(), "data": None, "version": 0}
+            )
             for scope, there in row["scopes"].items():
                 (held["scopes"].add if there else held["scopes"].discard)(scope)
             if "data" in row:

@@ -47,7 +47,11 @@ def test_a_gap_is_refused_with_what_is_expected_and_the_prefix_is_kept(world: Wo
     one, two, three = (rob.check_in(shop) for _ in range(3))
     response = rob.send(one, three)
     assert response.status_code == 409
-    assert response.json["code"] == "SEQ_GAP" and response.json["expected"] == 2 and response.json["last_seq"] == 1
+    assert (
+        response.json["code"] == "SEQ_GAP"
+        and response.json["expected"] == 2
+        and response.json["last_seq"] == 1
+    )
     assert [receipt["seq"] for receipt in response.json["receipts"]] == [1]
     assert rob.send(three).json["expected"] == 2
     assert [receipt["status"] for receipt in rob.push(two, three)] == ["applied", "applied"]
@@ -105,7 +109,9 @@ def test_a_bad_record_never_blocks_a_good_one(world: World) -> None:
         rob.check_in(shop, mode="teleport"),
         rob.check_in(shop, minutes="x" * 20_001),
         rob.check_in(shop, check_in="yesterday"),
-        rob.check_in(shop, check_in_fix={"lat": 95, "lon": 0, "accuracy_m": 1, "taken_at": "2026-11-21T10:00:00Z"}),
+        rob.check_in(
+            shop, check_in_fix={"lat": 95, "lon": 0, "accuracy_m": 1, "taken_at": "2026-11-21T10:00:00Z"}
+        ),
         rob.check_in(shop, status="cancelled"),
         rob.mutation("visit", str(uuid4()), "create", [{"field": "status", "op": "set", "new": "open"}]),
         rob.mutation("visit", str(uuid4()), "create", "no ops at all"),  # type: ignore[arg-type]
@@ -134,7 +140,11 @@ def test_a_bad_record_never_blocks_a_good_one(world: World) -> None:
 
 def test_text_that_no_database_takes_is_parked_alone_with_its_bytes(world: World) -> None:
     shop, rob = world.customer("Shop"), world.phone("rob")
-    nul, half, good = rob.check_in(shop, minutes="a\0b"), rob.check_in(shop, minutes="MARK"), rob.check_in(shop)
+    nul, half, good = (
+        rob.check_in(shop, minutes="a\0b"),
+        rob.check_in(shop, minutes="MARK"),
+        rob.check_in(shop),
+    )
     body = json.dumps(rob.envelope(nul, half, good)).replace("MARK", "\\ud83d half").encode()
     response = rob.post(body)
     assert response.status_code == 200
@@ -167,12 +177,18 @@ def test_what_is_not_visible_and_what_does_not_exist_answer_alike(world: World) 
     foreign = other.customer("Foreign")
     rob = world.phone("rob")
     receipts = rob.push(*(rob.check_in(customer) for customer in (theirs, foreign, str(uuid4()))))
-    assert {(r["status"], r["code"], r["detail"]["field"]) for r in receipts} == {("parked", "SCOPE_LOST", "customer_id")}
+    assert {(r["status"], r["code"], r["detail"]["field"]) for r in receipts} == {
+        ("parked", "SCOPE_LOST", "customer_id")
+    }
     edits = [
-        rob.mutation("customer", customer, "update", [{"field": "phone", "op": "set", "old": None, "new": "1"}])
+        rob.mutation(
+            "customer", customer, "update", [{"field": "phone", "op": "set", "old": None, "new": "1"}]
+        )
         for customer in (theirs, foreign, str(uuid4()))
     ]
-    assert {(r["status"], r["code"], r["detail"]) for r in rob.push(*edits)} == {("parked", "SCOPE_LOST", None)}
+    assert {(r["status"], r["code"], r["detail"]) for r in rob.push(*edits)} == {
+        ("parked", "SCOPE_LOST", None)
+    }
 
 
 def test_a_visit_to_a_customer_just_reassigned_still_lands(world: World) -> None:
@@ -195,7 +211,9 @@ def test_a_deactivated_account_still_uploads_what_its_phone_holds(world: World) 
     world.change("person", "rob", active=False)
     response = rob.send(began, rob.check_out(began["entity"]), pull={"token": rob.token, "limit": 100})
     assert [receipt["status"] for receipt in response.json["receipts"]] == ["applied", "applied"]
-    assert response.json["pull"]["rows"] == [] and f"person:{world.ids['rob']}" in response.json["pull"]["drop"]
+    assert (
+        response.json["pull"]["rows"] == [] and f"person:{world.ids['rob']}" in response.json["pull"]["drop"]
+    )
     assert world.get("rob", "/api/me").status_code == 401
     visit = world.get("mia", f"/api/visits/{began['entity']}").json
     assert visit["server"]["trust"] == "review" and "AFTER_DEACTIVATION" in visit["server"]["trust_reasons"]
@@ -244,7 +262,9 @@ def test_changes_of_different_fields_settle_without_a_word(world: World) -> None
     shop = world.customer("Shop")
     rob, ria = world.phone("rob"), world.phone("ria")
     one = rob.mutation("customer", shop, "update", [{"field": "phone", "op": "set", "old": None, "new": "1"}])
-    two = ria.mutation("customer", shop, "update", [{"field": "contact", "op": "set", "old": None, "new": "Noor"}])
+    two = ria.mutation(
+        "customer", shop, "update", [{"field": "contact", "op": "set", "old": None, "new": "Noor"}]
+    )
     assert rob.push(one)[0]["status"] == "applied" and ria.push(two)[0]["status"] == "applied"
 
 
@@ -252,7 +272,9 @@ def test_a_taken_code_keeps_the_customer_and_leaves_the_code_empty(world: World)
     world.customer("First", code="C-1")
     identity = str(uuid4())
     mia = world.phone("mia")
-    (receipt,) = mia.push(mia.create("customer", identity, name="Second", code="C-1", team_id=world.ids["north"]))
+    (receipt,) = mia.push(
+        mia.create("customer", identity, name="Second", code="C-1", team_id=world.ids["north"])
+    )
     assert (receipt["status"], receipt["code"]) == ("merged", "UNIQUE_TAKEN")
     mia.pull()
     assert mia.held("customer")[identity]["code"] is None
@@ -263,7 +285,10 @@ def test_evidence_is_written_once_and_a_missing_fix_may_come_while_the_visit_is_
     rob = world.phone("rob")
     began = rob.check_in(world.customer("Shop"), check_in_fix=None)
     later = rob.mutation(
-        "visit", began["entity"], "update", [{"field": "check_in_fix", "op": "set", "old": None, "new": fix(ago())}]
+        "visit",
+        began["entity"],
+        "update",
+        [{"field": "check_in_fix", "op": "set", "old": None, "new": fix(ago())}],
     )
     moved = rob.mutation(
         "visit",
