@@ -90,7 +90,12 @@ def create_app(settings: Config | None = None) -> Flask:
     app.extensions["rounds_metrics"] = Metrics()
     db.init_app(app)
     errors.register(app)
-    api = Api(app, spec_kwargs={"info": {"description": "Field activity, self-hosted. See /api/schema for the exchange."}})
+    api = Api(
+        app,
+        spec_kwargs={
+            "info": {"description": "Field activity, self-hosted. See /api/schema for the exchange."}
+        },
+    )
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
     app.extensions["rounds_spec"] = api.spec.to_dict
@@ -111,7 +116,9 @@ class Metrics:
         self.requests = Counter(
             "rounds_requests", "Requests answered", ["endpoint", "status"], registry=self.registry
         )
-        self.seconds = Histogram("rounds_request_seconds", "Time to answer", ["endpoint"], registry=self.registry)
+        self.seconds = Histogram(
+            "rounds_request_seconds", "Time to answer", ["endpoint"], registry=self.registry
+        )
 
 
 def _begin() -> None:
@@ -157,7 +164,9 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "at": datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
         }
@@ -229,7 +238,9 @@ def pwa(path: str) -> Response:
         except HTTPException as error:
             raise Problem(404, "NOT_BUILT", "The app is not built: `make build`.") from error
     named_by_content = path.startswith("assets/")
-    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if named_by_content else "no-cache"
+    response.headers["Cache-Control"] = (
+        "public, max-age=31536000, immutable" if named_by_content else "no-cache"
+    )
     return response
 
 

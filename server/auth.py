@@ -173,7 +173,9 @@ def _by_token(secret: str) -> Principal | None:
                 select(*_PERSON, ApiToken.id.label("token_id"))
                 .join(Person, (Person.org_id == ApiToken.org_id) & (Person.id == ApiToken.person_id))
                 .where(
-                    ApiToken.org_id == org_id, ApiToken.digest == digest_of(secret), ApiToken.revoked_at.is_(None)
+                    ApiToken.org_id == org_id,
+                    ApiToken.digest == digest_of(secret),
+                    ApiToken.revoked_at.is_(None),
                 )
             )
             .mappings()
@@ -192,4 +194,3 @@ def check_origin() -> None:
     if urlsplit(origin).netloc == request.host or origin.rstrip("/") in config().origins:
         return
     raise Problem(403, "BAD_ORIGIN", "This write comes from another site.")
-

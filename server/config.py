@@ -58,7 +58,9 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         database_url=url,
         secret=_secret(environ, state_dir),
         state_dir=state_dir,
-        origins=frozenset(o.strip().rstrip("/") for o in environ.get("ROUNDS_ORIGINS", "").split(",") if o.strip()),
+        origins=frozenset(
+            o.strip().rstrip("/") for o in environ.get("ROUNDS_ORIGINS", "").split(",") if o.strip()
+        ),
         trusted_proxies=_number(environ, "ROUNDS_TRUSTED_PROXIES", 0, 0, 10),
         secure_cookie=_flag(environ, "ROUNDS_SECURE_COOKIE", False),
         session_days=_number(environ, "ROUNDS_SESSION_DAYS", 180, 1, 3650),

@@ -16,7 +16,18 @@ from typing import Any
 
 import orjson
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, ColumnElement, Connection, DateTime, String, Table, TypeDecorator, event, literal, tuple_
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    DateTime,
+    String,
+    Table,
+    TypeDecorator,
+    event,
+    literal,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect, Engine
@@ -73,7 +84,9 @@ def engine_options(config: Config) -> dict[str, Any]:
     if config.database_url.startswith("sqlite"):
         options["connect_args"] = {"timeout": config.lock_timeout_ms / 1000}
     else:
-        options["connect_args"] = {"options": f"-c lock_timeout={config.lock_timeout_ms} -c timezone=UTC -c jit=off"}
+        options["connect_args"] = {
+            "options": f"-c lock_timeout={config.lock_timeout_ms} -c timezone=UTC -c jit=off"
+        }
         options |= {"pool_size": 4, "max_overflow": 8, "pool_pre_ping": True}
     return options
 
@@ -83,7 +96,13 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     if not isinstance(connection, sqlite3.Connection):
         return
     connection.isolation_level = None  # we say BEGIN ourselves, below
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32000", "mmap_size=268435456"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "cache_size=-32000",
+        "mmap_size=268435456",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -130,7 +149,9 @@ def _upsert(target: Any, dialect_name: str, names: tuple[str, ...]) -> Any:
     return statement.on_conflict_do_nothing(index_elements=keys)
 
 
-def behind(columns: Sequence[ColumnElement[Any]], key: Sequence[Any], *, descending: bool = False) -> ColumnElement[bool]:
+def behind(
+    columns: Sequence[ColumnElement[Any]], key: Sequence[Any], *, descending: bool = False
+) -> ColumnElement[bool]:
     """The condition of a keyset: rows behind `key` in the order of `columns`, each value bound as its column's type."""
     place = tuple_(*columns)
     bound = tuple_(*(literal(value, column.type) for column, value in zip(columns, key, strict=True)))
@@ -148,7 +169,9 @@ def is_busy(error: Exception) -> bool:
         return state[:2] in {"08", "40", "53", "57", "55"}
     if isinstance(error, OperationalError):
         text = str(error.orig).lower()
-        return any(word in text for word in ("locked", "busy", "connection", "disk is full", "unable to open"))
+        return any(
+            word in text for word in ("locked", "busy", "connection", "disk is full", "unable to open")
+        )
     return False
 
 

@@ -16,7 +16,9 @@ _PAGE = Markup("""<!doctype html>
 Schema: <a href="/api/schema">schema</a>.</p>
 {body}</main></body></html>
 """)
-_OPERATION = Markup("<section><h2><code>{method} {path}</code></h2><p>{summary}</p>{parameters}{body}{answers}</section>\n")
+_OPERATION = Markup(
+    "<section><h2><code>{method} {path}</code></h2><p>{summary}</p>{parameters}{body}{answers}</section>\n"
+)
 
 
 def page(spec: dict[str, Any]) -> str:

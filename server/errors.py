@@ -64,7 +64,11 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Problem)
     def _problem(error: Problem) -> tuple[Response, int, dict[str, str]]:
-        return jsonify(body(error.code, error.detail, error.fields, **error.members)), error.status, error.headers
+        return (
+            jsonify(body(error.code, error.detail, error.fields, **error.members)),
+            error.status,
+            error.headers,
+        )
 
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> tuple[Response, int, dict[str, str]]:

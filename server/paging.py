@@ -15,7 +15,10 @@ from sync.policy import well_formed
 
 
 def page(
-    rows: Sequence[Any], limit: int, document: Callable[[Any], dict[str, Any]], key: Callable[[Any], tuple[str, ...]]
+    rows: Sequence[Any],
+    limit: int,
+    document: Callable[[Any], dict[str, Any]],
+    key: Callable[[Any], tuple[str, ...]],
 ) -> dict[str, Any]:
     """The first `limit` of `rows` (of which one more was asked for), and where the list goes on."""
     more = len(rows) > limit

@@ -88,7 +88,9 @@ def plan(token: Token | None, granted: Collection[str], head: int, floor: int, *
         reset = sorted(granted) if forget else []
         return Plan([], reset, dict.fromkeys(granted, 0), False, head, None)
     drop = sorted(set(token.positions) - set(granted))
-    stale = {scope for scope, position in token.positions.items() if 0 < position < floor and scope in granted}
+    stale = {
+        scope for scope, position in token.positions.items() if 0 < position < floor and scope in granted
+    }
     new = set(granted) - set(token.positions)
     kept = {scope: position for scope, position in token.positions.items() if scope in granted}
     if token.upto is not None and not stale:
@@ -97,7 +99,9 @@ def plan(token: Token | None, granted: Collection[str], head: int, floor: int, *
     return Plan(drop, sorted(stale), positions, False, head, None)
 
 
-def advance(plan: Plan, last: Cursor | None, *, more: bool, organisation: str, client: str, seen: tuple[int, str]) -> Token:
+def advance(
+    plan: Plan, last: Cursor | None, *, more: bool, organisation: str, client: str, seen: tuple[int, str]
+) -> Token:
     """The token after a page that ended at `last`; without `more` the scan is over and every position is its bound."""
     if more:
         return Token(organisation, client, plan.positions, seen, plan.upto, last)

@@ -29,7 +29,9 @@ def read(
             Client.person_id,
             func.max(Client.contact_at).label("contact_at"),
             func.sum(case((Client.superseded, 0), else_=Client.unsent)).label("unsent"),
-            func.min(case((or_(Client.superseded, Client.unsent == 0), None), else_=Client.oldest_unsent)).label("oldest"),
+            func.min(
+                case((or_(Client.superseded, Client.unsent == 0), None), else_=Client.oldest_unsent)
+            ).label("oldest"),
         )
         .where(Client.org_id == org_id, Client.contact_at.is_not(None))
         .group_by(Client.person_id)
@@ -108,4 +110,6 @@ def _rep(row: Any) -> dict[str, Any]:
 
 
 def _text(instant: datetime | None) -> str | None:
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if instant else None
+    return (
+        instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if instant else None
+    )

@@ -47,7 +47,9 @@ def customers(connection: Connection, principal: Principal, asked: dict[str, Any
     cursor = after(asked["cursor"], words, identity)
     if cursor:
         statement = statement.where(behind(place, cursor))
-    rows = connection.execute(statement.order_by(Customer.name, Customer.id).limit(limit + 1)).mappings().all()
+    rows = (
+        connection.execute(statement.order_by(Customer.name, Customer.id).limit(limit + 1)).mappings().all()
+    )
     return page(rows, limit, _document, lambda row: (row["name"], row["id"]))
 
 
@@ -66,7 +68,12 @@ def seen_by(connection: Connection, principal: Principal) -> Select[Any]:
 
 
 def _nearest(
-    connection: Connection, statement: Select[Any], lat: float, lon: float, cursor: list[Any] | None, limit: int
+    connection: Connection,
+    statement: Select[Any],
+    lat: float,
+    lon: float,
+    cursor: list[Any] | None,
+    limit: int,
 ) -> dict[str, Any]:
     """Nearest first: ordered by a flat approximation in the database, then exactly, in WGS 84, among those read.
 

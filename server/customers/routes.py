@@ -14,7 +14,9 @@ from server.customers import query
 from server.db import reading
 from server.fields import Text
 
-blueprint = Blueprint("customers", __name__, url_prefix="/api/customers", description="Places, and whose they are")
+blueprint = Blueprint(
+    "customers", __name__, url_prefix="/api/customers", description="Places, and whose they are"
+)
 
 
 class Near(fields.Field[tuple[float, float]]):
@@ -51,4 +53,6 @@ class CustomerQuery(Schema):
 def customers(principal: Principal, asked: dict[str, Any]) -> Response:
     """Customers that one may see: one's own, one's team's where it shares them, a manager's teams'."""
     with reading() as connection:
-        return Response(orjson.dumps(query.customers(connection, principal, asked)), content_type="application/json")
+        return Response(
+            orjson.dumps(query.customers(connection, principal, asked)), content_type="application/json"
+        )

@@ -120,7 +120,11 @@ def apply(submission: Submission) -> Answer:
 
 def lock_head(connection: Connection, org_id: str) -> dict[str, Any]:
     """The organisation's head, locked to the end of the transaction."""
-    found = connection.execute(select(Head.__table__).where(Head.org_id == org_id).with_for_update()).mappings().one()
+    found = (
+        connection.execute(select(Head.__table__).where(Head.org_id == org_id).with_for_update())
+        .mappings()
+        .one()
+    )
     return dict(found)
 
 
@@ -305,8 +309,17 @@ def _settle_all(
 
 def link(chain: str, entry: dict[str, Any]) -> str:
     """The chain digest of a journal entry behind the chain so far: what was sealed, by whom, and what became of it."""
-    told = (chain, entry["n"], entry["version"], entry["client_id"], entry["seq"], entry["mutation_id"], entry["seal"],
-            entry["status"], entry["code"])
+    told = (
+        chain,
+        entry["n"],
+        entry["version"],
+        entry["client_id"],
+        entry["seq"],
+        entry["mutation_id"],
+        entry["seal"],
+        entry["status"],
+        entry["code"],
+    )
     return hashlib.sha256("\n".join(map(str, told)).encode()).hexdigest()
 
 
@@ -316,7 +329,9 @@ def _clients_of(work: Work, ids: set[str]) -> set[str]:
         return set()
     rows = work.connection.execute(
         select(Client.id).where(
-            Client.org_id == work.org_id, Client.id.in_(ids), Client.person_id.is_not_distinct_from(work.actor.id)
+            Client.org_id == work.org_id,
+            Client.id.in_(ids),
+            Client.person_id.is_not_distinct_from(work.actor.id),
         )
     )
     return {client for (client,) in rows}
@@ -369,7 +384,9 @@ def _settle(work: Work, item: Item, head: int) -> Settled:
         pointed = references(mutation)
     outcome = reconcile(row.entity, mutation, work.author, kind.policy)
     if row.entity is None and mutation.verb == "create" and outcome.status == "parked":
-        return _park(work, item, outcome.code or codes.INVALID, outcome.field)  # of a wrong shape, whoever sends it
+        return _park(
+            work, item, outcome.code or codes.INVALID, outcome.field
+        )  # of a wrong shape, whoever sends it
     refused = rights.refusal(work, row, mutation, pointed)
     if refused is not None:
         return _park(work, item, *refused)
@@ -387,7 +404,9 @@ def _settle(work: Work, item: Item, head: int) -> Settled:
         follow = FOLLOWS.get(kind.name)
         if follow is not None:
             follow(work, row, mutation, outcome)
-    return Settled(outcome.status, outcome.code, None, conflicts, row.entity.version if row.entity else work.version)
+    return Settled(
+        outcome.status, outcome.code, None, conflicts, row.entity.version if row.entity else work.version
+    )
 
 
 def _unique(work: Work, row: Row, outcome: Outcome) -> Outcome | None:
@@ -407,9 +426,15 @@ def _unique(work: Work, row: Row, outcome: Outcome) -> Outcome | None:
     if not in_hand:
         table: Any = row.kind.model.__table__
         stored = work.connection.execute(
-            select(table.c.id).where(table.c.org_id == work.org_id, table.c[name] == value, table.c.id != row.id)
+            select(table.c.id).where(
+                table.c.org_id == work.org_id, table.c[name] == value, table.c.id != row.id
+            )
         ).scalar_one_or_none()
-        moved = stored is not None and (row.kind.name, stored) in work.rows and work.rows[row.kind.name, stored].changed
+        moved = (
+            stored is not None
+            and (row.kind.name, stored) in work.rows
+            and work.rows[row.kind.name, stored].changed
+        )
         if stored is None or moved:
             return None
     if row.kind.fields[name].required:
@@ -520,7 +545,9 @@ def _remember(connection: Connection, submission: Submission, client: dict[str, 
                 "push": device.push,
             }
     connection.execute(
-        update(Client).where(Client.org_id == submission.actor.org_id, Client.id == client["id"]).values(values)
+        update(Client)
+        .where(Client.org_id == submission.actor.org_id, Client.id == client["id"])
+        .values(values)
     )
 
 

@@ -38,8 +38,10 @@ def _minutes_by_mode() -> p.Check:
     def test(value: Any) -> bool:
         return type(value) is dict and value.keys() <= set(MODES) and all(map(minutes, value.values()))
 
-    return p.Check(test, {"type": "object", "properties": dict.fromkeys(MODES, minutes.schema), "additionalProperties": False})
-
+    return p.Check(
+        test,
+        {"type": "object", "properties": dict.fromkeys(MODES, minutes.schema), "additionalProperties": False},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,10 @@ class Kind:
     """One kind of entity.
 
     `create`: relations that may create one; `rights`: field -> relations that may set it (a field not named takes
-    `other`); `archive`: relations that may archive and restore; `references`:
-    field -> kind it points at; `defaults`: what a create gets for a field it leaves out; `completed`: fields that a create
-    may leave out because they follow from its author; `unique`: a field no two may have alike; `derived`: wire fields that the server adds to the document from columns of its own.
+    `other`); `archive`: relations that may archive and restore; `references`: field -> kind it points at; `defaults`: what
+    a create gets for a field it leaves out; `completed`: fields that a create may leave out because they follow from its
+    author; `unique`: a field no two may have alike; `derived`: wire fields that the server adds to the document from
+    columns of its own, `columns` those that what follows a change fills; `org_wide`: told to everybody.
     """
 
     name: str
@@ -107,9 +110,9 @@ CUSTOMER = Kind(
         },
     ),
     create=frozenset({"member", "administrator"}),
-    rights={
-        name: MANAGERS for name in ("owner_id", "team_id", "grade", "radius_m", "lat", "lon", "code", "lifecycle")
-    },
+    rights=dict.fromkeys(
+        ("owner_id", "team_id", "grade", "radius_m", "lat", "lon", "code", "lifecycle"), MANAGERS
+    ),
     other=EVERYBODY,
     archive=MANAGERS,
     references={"owner_id": "person", "team_id": "team"},
@@ -137,7 +140,9 @@ VISIT = Kind(
             "next_step": Field("text", check=p.text(2_000)),
             "tags": Field("set", check=p.tags()),
             "photos": Field("set", check=p.tags(chars=64)),
-            "status": Field("state", check=p.choice("planned", "open", "done", "missed", "cancelled"), required=True),
+            "status": Field(
+                "state", check=p.choice("planned", "open", "done", "missed", "cancelled"), required=True
+            ),
             "check_in": Field("evidence", check=p.moment()),
             "check_out": Field("evidence", check=p.moment()),
             "check_in_fix": Field("evidence", check=p.fix(), late=WHILE_OPEN),
@@ -184,7 +189,10 @@ TEAM = Kind(
     model=Team,
     policy=Policy(
         kind="team",
-        fields={"name": Field("value", check=p.text(200, 1), required=True), "parent_id": Field("value", check=p.uuid())},
+        fields={
+            "name": Field("value", check=p.text(200, 1), required=True),
+            "parent_id": Field("value", check=p.uuid()),
+        },
     ),
     references={"parent_id": "team"},
     org_wide=True,
@@ -248,7 +256,10 @@ SETTING = Kind(
     model=Setting,
     policy=Policy(
         kind="setting",
-        fields={"key": Field("value", check=p.text(64, 1), required=True), "value": Field("value", check=p.anything())},
+        fields={
+            "key": Field("value", check=p.text(64, 1), required=True),
+            "value": Field("value", check=p.anything()),
+        },
     ),
     unique="key",
     org_wide=True,
@@ -266,7 +277,9 @@ PARKED = Kind(
     model=Parked,
     policy=Policy(
         kind="parked",
-        fields=dict.fromkeys(("author_id", "kind", "entity", "verb", "code", "field", "behind", "status"), _SERVER_MADE),
+        fields=dict.fromkeys(
+            ("author_id", "kind", "entity", "verb", "code", "field", "behind", "status"), _SERVER_MADE
+        ),
     ),
     derived=("raw", "received_at"),
     create=NOBODY,
@@ -279,7 +292,8 @@ CONFLICT = Kind(
     policy=Policy(
         kind="conflict",
         fields=dict.fromkeys(
-            ("kind", "entity", "field", "kept", "lost", "kept_by", "code", "author_id", "status"), _SERVER_MADE
+            ("kind", "entity", "field", "kept", "lost", "kept_by", "code", "author_id", "status"),
+            _SERVER_MADE,
         ),
     ),
     derived=("at",),

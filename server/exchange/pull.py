@@ -81,7 +81,9 @@ def notice_restore(org_id: str, client: str, token_text: str, secret: bytes) -> 
 def jump(org_id: str, known: int) -> None:
     """After a restore: put the head beyond every version that was ever given away, so that none is used twice."""
     with writing() as connection:
-        head = connection.execute(select(Head.version).where(Head.org_id == org_id).with_for_update()).scalar_one()
+        head = connection.execute(
+            select(Head.version).where(Head.org_id == org_id).with_for_update()
+        ).scalar_one()
         if head < known:
             connection.execute(
                 update(Head).where(Head.org_id == org_id).values(version=max(head, known) + RESTORED_JUMP)
@@ -165,7 +167,9 @@ def _rows(
     return rows
 
 
-def _documents(connection: Connection, org_id: str, kind: Kind, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+def _documents(
+    connection: Connection, org_id: str, kind: Kind, ids: Collection[str]
+) -> dict[str, dict[str, Any]]:
     table: Any = kind.model.__table__
     rows = connection.execute(select(table).where(table.c.org_id == org_id, table.c.id.in_(ids))).mappings()
     if kind.name == "parked":

@@ -36,10 +36,16 @@ def complete(work: Work, mutation: Mutation) -> Mutation:
         else:
             owner = given.get("owner_id")
             missing |= {
-                "team_id": work.team_of(owner if isinstance(owner, str) else None) or actor.team_id or work.root_team(),
+                "team_id": work.team_of(owner if isinstance(owner, str) else None)
+                or actor.team_id
+                or work.root_team(),
                 "lifecycle": "customer",
             }
-    added = [Op(name, "set", None, value) for name, value in missing.items() if name not in given and value is not None]
+    added = [
+        Op(name, "set", None, value)
+        for name, value in missing.items()
+        if name not in given and value is not None
+    ]
     if not added:
         return mutation
     names = {op.field for op in added}
@@ -61,7 +67,9 @@ def refusal(work: Work, row: Row, mutation: Mutation, pointed: list[tuple[str, s
         return codes.SCOPE_LOST, None
     kind = row.kind
     if mutation.verb in {"archive", "restore"}:
-        own_lead = kind.name == "customer" and "owner" in relations and row.values().get("lifecycle") == "lead"
+        own_lead = (
+            kind.name == "customer" and "owner" in relations and row.values().get("lifecycle") == "lead"
+        )
         return None if kind.archive & relations or own_lead else (codes.FORBIDDEN, None)
     for op in mutation.ops:
         if op.field in kind.fields and kind.fields[op.field].kind == "readonly":
@@ -130,7 +138,11 @@ def _refused_creation(
         return codes.FORBIDDEN, None
     if kind.name == "team" and makes_a_ring(work.team_parents(), mutation.entity, given.get("parent_id")):
         return codes.INVALID, "parent_id"
-    if kind.name == "customer" and "administrator" not in relations and (refused := _refused_lead(work, given)):
+    if (
+        kind.name == "customer"
+        and "administrator" not in relations
+        and (refused := _refused_lead(work, given))
+    ):
         return refused
     return _lost_reference(work, kind, mutation, pointed, evidence=False)
 

@@ -36,10 +36,15 @@ def actor_of(principal: Principal) -> Actor:
 
 @blueprint.route("/sync", methods=["POST"])
 @blueprint.doc(
-    requestBody={"content": {"application/json": {"schema": {"$ref": "/api/schema#/$defs/exchange"}}}, "required": True}
+    requestBody={
+        "content": {"application/json": {"schema": {"$ref": "/api/schema#/$defs/exchange"}}},
+        "required": True,
+    }
 )
 @blueprint.response(200, description="Receipts, and a page of what changed")
-@blueprint.alt_response(409, description="CLIENT_FORKED with `from`, SEQ_GAP with `expected`; the prefix is kept")
+@blueprint.alt_response(
+    409, description="CLIENT_FORKED with `from`, SEQ_GAP with `expected`; the prefix is kept"
+)
 @blueprint.alt_response(413, description="TOO_LARGE: halve the batch")
 @blueprint.alt_response(422, description="INVALID: the envelope itself cannot be read")
 @blueprint.alt_response(503, description="BUSY: try again after Retry-After")
@@ -87,7 +92,11 @@ def _busy(principal: Principal, client: str) -> Problem:
     """503 with how far the client is known to be, where even that can be read."""
     try:
         with reading() as connection:
-            mine = (Client.org_id == principal.org_id, Client.id == client, Client.person_id == principal.person_id)
+            mine = (
+                Client.org_id == principal.org_id,
+                Client.id == client,
+                Client.person_id == principal.person_id,
+            )
             last_seq = connection.execute(select(Client.last_seq).where(*mine)).scalar_one_or_none() or 0
     except SQLAlchemyError:
         last_seq = None
@@ -97,9 +106,15 @@ def _busy(principal: Principal, client: str) -> Problem:
 
 def _refusal(answer: Answer) -> dict[str, Any]:
     forked = answer.refused == CLIENT_FORKED
-    detail = "Another outbox writes under this client id." if forked else "Mutations are missing before these."
+    detail = (
+        "Another outbox writes under this client id." if forked else "Mutations are missing before these."
+    )
     place = {"from" if forked else "expected": answer.at}
-    return body(answer.refused or "", detail) | {"last_seq": answer.last_seq, "receipts": answer.receipts} | place
+    return (
+        body(answer.refused or "", detail)
+        | {"last_seq": answer.last_seq, "receipts": answer.receipts}
+        | place
+    )
 
 
 def _pull(principal: Principal, client: str, wish: documents.PullWish, now: Any) -> dict[str, Any]:

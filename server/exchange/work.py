@@ -56,7 +56,13 @@ class Work:
     """The unit of work of one exchange. Everything is read under the organisation's lock."""
 
     def __init__(
-        self, connection: Connection, actor: Actor, author: Author, version: int, received_at: datetime, sent: Moment
+        self,
+        connection: Connection,
+        actor: Actor,
+        author: Author,
+        version: int,
+        received_at: datetime,
+        sent: Moment,
     ) -> None:
         self.connection = connection
         self.actor = actor
@@ -118,7 +124,9 @@ class Work:
                     scope
                     for (scope,) in self.connection.execute(
                         select(Grant.scope).where(
-                            Grant.org_id == self.org_id, Grant.person_id == self.actor.id, Grant.until.is_(None)
+                            Grant.org_id == self.org_id,
+                            Grant.person_id == self.actor.id,
+                            Grant.until.is_(None),
                         )
                     )
                 )
@@ -128,8 +136,10 @@ class Work:
     def settings(self) -> dict[str, Any]:
         """The organisation's settings."""
         if self._settings is None:
-            rows = self.connection.execute(select(Setting.key, Setting.value).where(Setting.org_id == self.org_id))
-            self._settings = {key: value for key, value in rows}
+            rows = self.connection.execute(
+                select(Setting.key, Setting.value).where(Setting.org_id == self.org_id)
+            )
+            self._settings = {row.key: row.value for row in rows}
         return self._settings
 
     def visit_kind(self, code: str | None) -> Mapping[str, Any] | None:
@@ -138,7 +148,7 @@ class Work:
             rows = self.connection.execute(
                 select(VisitKind.code, VisitKind.min_minutes).where(VisitKind.org_id == self.org_id)
             )
-            self._visit_kinds = {known: minutes for known, minutes in rows}
+            self._visit_kinds = {row.code: row.min_minutes for row in rows}
         return self._visit_kinds.get(code) if code else None
 
     def positions_of(self, rep_id: str) -> tuple[int, int]:
@@ -243,7 +253,9 @@ class Work:
             upsert(WRITABLE[name].model, self.connection, [self._columns(row) for row in changed])
         for name in ("parked", "conflict"):
             upsert(
-                READABLE[name].model, self.connection, [row for (kind, _), row in self.made.items() if kind == name]
+                READABLE[name].model,
+                self.connection,
+                [row for (kind, _), row in self.made.items() if kind == name],
             )
         self._tell()
 
@@ -255,13 +267,17 @@ class Work:
             if known.kind != "readonly":
                 value = entity.values.get(name)
                 columns[name] = [] if value is None and known.kind == "set" else value
-        return columns | row.columns | {
-            "version": self.version,
-            "created_by": entity.created_by,
-            "archived": entity.archived,
-            "extra": entity.extra,
-            "stamps": entity.stamps,
-        }
+        return (
+            columns
+            | row.columns
+            | {
+                "version": self.version,
+                "created_by": entity.created_by,
+                "archived": entity.archived,
+                "extra": entity.extra,
+                "stamps": entity.stamps,
+            }
+        )
 
     def audience(self, row: Row) -> set[str]:
         """The scopes an entity belongs to (PROTOCOL, Pull)."""

@@ -15,7 +15,7 @@ from server.people.model import Grant, Person, Team
 def parents_of(connection: Connection, org_id: str) -> dict[str, str | None]:
     """The organisation's team tree: team id -> parent id."""
     rows = connection.execute(select(Team.id, Team.parent_id).where(Team.org_id == org_id))
-    return {team: parent for team, parent in rows}
+    return {row.id: row.parent_id for row in rows}
 
 
 def held(connection: Connection, org_id: str, person_id: str) -> frozenset[str]:
@@ -43,12 +43,18 @@ def refresh(connection: Connection, org_id: str, now: datetime) -> None:
             open_grants.get(person, ()), rules.scopes_of(person, role, team, active, parents)
         )
         begun += [
-            {"org_id": org_id, "person_id": person, "scope": scope, "since": now, "until": None} for scope in grant
+            {"org_id": org_id, "person_id": person, "scope": scope, "since": now, "until": None}
+            for scope in grant
         ]
         if end:
             connection.execute(
                 update(Grant)
-                .where(Grant.org_id == org_id, Grant.person_id == person, Grant.scope.in_(end), Grant.until.is_(None))
+                .where(
+                    Grant.org_id == org_id,
+                    Grant.person_id == person,
+                    Grant.scope.in_(end),
+                    Grant.until.is_(None),
+                )
                 .values(until=now)
             )
     grants: type[Model] = Grant

@@ -94,7 +94,9 @@ def _who(connection: Any, org_id: str, person_id: str) -> dict[str, Any]:
         .mappings()
         .one()
     )
-    organisation = connection.execute(select(Organisation.__table__).where(Organisation.id == org_id)).mappings().one()
+    organisation = (
+        connection.execute(select(Organisation.__table__).where(Organisation.id == org_id)).mappings().one()
+    )
     return {
         "person": {
             "id": person["id"],

@@ -37,7 +37,9 @@ def led_by(role: str, team_id: str | None, parents: Mapping[str, str | None]) ->
     return frozenset()
 
 
-def scopes_of(person_id: str, role: str, team_id: str | None, active: bool, parents: Mapping[str, str | None]) -> set[str]:
+def scopes_of(
+    person_id: str, role: str, team_id: str | None, active: bool, parents: Mapping[str, str | None]
+) -> set[str]:
     """The audiences a person belongs to (PROTOCOL, Pull); none once deactivated."""
     if not active:
         return set()

@@ -46,7 +46,8 @@ def sign_in(config: Config, asked: dict[str, Any], address: str, now: datetime) 
     organisation only, that one is meant.
     """
     email = normal(asked["email"])
-    subjects = {f"account:{email}": config.sign_in_attempts, f"address:{address}": config.sign_in_attempts * MOST_TRIES_OF_AN_ADDRESS}
+    most = config.sign_in_attempts
+    subjects = {f"account:{email}": most, f"address:{address}": most * MOST_TRIES_OF_AN_ADDRESS}
     since = now - timedelta(seconds=config.sign_in_window_s)
     with reading() as connection:
         for subject, most in subjects.items():
@@ -58,10 +59,16 @@ def sign_in(config: Config, asked: dict[str, Any], address: str, now: datetime) 
                 raise Problem(429, "TOO_MANY_ATTEMPTS", "Too many attempts; wait a while.", headers=wait)
         found = _candidates(connection, asked["organisation"], email)
     match = found[0] if len(found) == 1 else None
-    if not _verified(match["password_hash"] if match else None, asked["password"]) or match is None or not match["active"]:
+    if (
+        not _verified(match["password_hash"] if match else None, asked["password"])
+        or match is None
+        or not match["active"]
+    ):
         with writing() as connection:
             connection.execute(delete(SignInAttempt).where(SignInAttempt.at <= since))
-            connection.execute(insert(SignInAttempt), [{"subject": subject, "at": now} for subject in subjects])
+            connection.execute(
+                insert(SignInAttempt), [{"subject": subject, "at": now} for subject in subjects]
+            )
         raise Problem(401, "SIGN_IN_FAILED", "E-mail address or password do not fit.")
     with writing() as connection:
         connection.execute(delete(SignInAttempt).where(SignInAttempt.subject == f"account:{email}"))
@@ -80,7 +87,9 @@ def _candidates(connection: Connection, slug: str | None, email: str) -> list[An
         .where(Login.email == email)
     )
     if slug:
-        statement = statement.join(Organisation, Organisation.id == Login.org_id).where(Organisation.slug == slug)
+        statement = statement.join(Organisation, Organisation.id == Login.org_id).where(
+            Organisation.slug == slug
+        )
     return list(connection.execute(statement.limit(2)).mappings())
 
 

@@ -41,13 +41,21 @@ def visits(connection: Connection, principal: Principal, asked: dict[str, Any]) 
     if cursor:
         statement = statement.where(behind(place, cursor, descending=True))
     limit = asked["limit"]
-    rows = connection.execute(statement.order_by(Visit.at.desc(), Visit.id.desc()).limit(limit + 1)).mappings().all()
+    rows = (
+        connection.execute(statement.order_by(Visit.at.desc(), Visit.id.desc()).limit(limit + 1))
+        .mappings()
+        .all()
+    )
     return page(rows, limit, _document, lambda row: (row["at"].isoformat(), row["id"]))
 
 
 def visit(connection: Connection, principal: Principal, visit_id: str) -> dict[str, Any] | None:
     """One visit, or None where there is none that one may see."""
-    row = connection.execute(_seen_by(connection, principal, None).where(Visit.id == visit_id)).mappings().first()
+    row = (
+        connection.execute(_seen_by(connection, principal, None).where(Visit.id == visit_id))
+        .mappings()
+        .first()
+    )
     return _document(row) if row else None
 
 
@@ -135,7 +143,10 @@ def _change(row: Any) -> dict[str, Any]:
     return {
         "version": row["version"],
         "at": at.get("wall") if isinstance(at, dict) else None,
-        "received_at": row["received_at"].astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "received_at": row["received_at"]
+        .astimezone(UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z"),
         "person": {"id": row["person_id"], "name": row["name"]},
         "client": row["client_id"],
         "verb": row["verb"],

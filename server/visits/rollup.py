@@ -92,7 +92,11 @@ def summarise(visits: Iterable[Mapping[Any, Any]]) -> dict[str, Any]:
         if ended and (total["last_check_out"] is None or ended > total["last_check_out"]):
             total["last_check_out"] = ended
         if visit["status"] == "open":
-            total["open_visit"] = {"id": visit["id"], "customer": visit["customer"], "since": server.get("check_in_at")}
+            total["open_visit"] = {
+                "id": visit["id"],
+                "customer": visit["customer"],
+                "since": server.get("check_in_at"),
+            }
         for name, at in (("check_in_fix", began), ("check_in_best_fix", began), ("check_out_fix", ended)):
             fix = visit[name]
             if at and _place(fix):

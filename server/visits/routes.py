@@ -15,7 +15,9 @@ from server.errors import Problem
 from server.fields import Text
 from server.visits import query
 
-blueprint = Blueprint("visits", __name__, url_prefix="/api/visits", description="What was done, where and when")
+blueprint = Blueprint(
+    "visits", __name__, url_prefix="/api/visits", description="What was done, where and when"
+)
 
 
 class VisitQuery(Schema):

@@ -20,7 +20,9 @@ def test_visits_without_a_position_become_a_review_once_they_are_a_habit(world: 
     told = conclusions(world, eleventh["entity"])
     assert told["trust"] == "review"
     assert told["trust_reasons"] == ["NO_POSITION_DENIED", "NO_POSITION_HABIT"]
-    (line,) = [rep for rep in world.get("mia", "/api/board").json["reps"] if rep["person"]["id"] == world.ids["rob"]]
+    (line,) = [
+        rep for rep in world.get("mia", "/api/board").json["reps"] if rep["person"]["id"] == world.ids["rob"]
+    ]
     assert line["no_position_share"] == 1
 
 
@@ -50,7 +52,9 @@ def test_an_organisation_sets_how_long_minutes_must_be_and_nonsense_counts_as_no
 
 
 def test_the_kind_of_a_visit_sets_its_least_duration(world: World) -> None:
-    world.create("visit_kind", "store_call", code="store_call", name="Store call", min_minutes={"in_person": 10})
+    world.create(
+        "visit_kind", "store_call", code="store_call", name="Store call", min_minutes={"in_person": 10}
+    )
     shop, rob = world.customer("Shop"), world.phone("rob")
     for kind, valid in (("store_call", True), ("sales_call", False), ("of another day", False)):
         began = rob.check_in(shop, ago(minutes=15), kind=kind)
@@ -70,7 +74,9 @@ def test_a_customers_own_radius_decides_what_is_there(world: World) -> None:
 
 def test_a_visit_that_moves_to_another_day_leaves_the_first(world: World) -> None:
     shop, rob = world.customer("Shop"), world.phone("rob")
-    planned = rob.create("visit", customer_id=shop, status="planned", planned_date="2026-01-05", mode="in_person")
+    planned = rob.create(
+        "visit", customer_id=shop, status="planned", planned_date="2026-01-05", mode="in_person"
+    )
     rob.push(planned)
     rob.push(
         rob.mutation(

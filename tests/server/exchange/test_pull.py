@@ -192,10 +192,18 @@ def test_a_restored_server_is_noticed_and_no_version_is_used_twice(world: World)
     rob.pull()
     with world.app.app_context(), writing() as connection:  # as a backup from before the push would be
         head = connection.execute(Head.__table__.select().where(Head.org_id == world.org)).mappings().one()
-        last = connection.execute(
-            Journal.__table__.select().where(Journal.org_id == world.org, Journal.n == head["entries"] - 1)
-        ).mappings().one()
-        connection.execute(Journal.__table__.delete().where(Journal.org_id == world.org, Journal.n == head["entries"]))
+        last = (
+            connection.execute(
+                Journal.__table__.select().where(
+                    Journal.org_id == world.org, Journal.n == head["entries"] - 1
+                )
+            )
+            .mappings()
+            .one()
+        )
+        connection.execute(
+            Journal.__table__.delete().where(Journal.org_id == world.org, Journal.n == head["entries"])
+        )
         connection.execute(Position.__table__.delete().where(Position.version == head["version"]))
         connection.execute(
             update(Head)
@@ -217,7 +225,14 @@ def test_any_limit_is_held_within_reason(world: World, limit: int) -> None:
 
 def test_last_contact_is_noted_by_a_pull_alone(world: World) -> None:
     rob = world.phone("rob")
-    oldest = (datetime.now(UTC) - timedelta(hours=3)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    rob.send(pull={"token": None}, device={"unsent": 4, "oldest": oldest, "app": "1", "persisted": False, "push": None})
-    (line,) = [rep for rep in world.get("mia", "/api/board").json["reps"] if rep["person"]["id"] == world.ids["rob"]]
+    oldest = (
+        (datetime.now(UTC) - timedelta(hours=3)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
+    rob.send(
+        pull={"token": None},
+        device={"unsent": 4, "oldest": oldest, "app": "1", "persisted": False, "push": None},
+    )
+    (line,) = [
+        rep for rep in world.get("mia", "/api/board").json["reps"] if rep["person"]["id"] == world.ids["rob"]
+    ]
     assert line["unsent"] == 4 and line["oldest_unsent"] == oldest and line["last_contact_at"]
