@@ -9,7 +9,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
@@ -83,7 +83,7 @@ class Envelope:
     sent: Moment
     predecessor: UUID | None = None
     device: Any = None
-    mutations: list[Any] = msgspec.field(default_factory=list)
+    mutations: list[Any] = field(default_factory=list)
     pull: PullWish | None = None
 
 
