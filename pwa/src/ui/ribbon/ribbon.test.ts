@@ -47,6 +47,15 @@ describe('the wall clock', () => {
     expect(wallOf(Date.parse('2026-11-19T00:00:00Z'), LONDON)).toEqual({ day: DAY, minute: 0 });
   });
 
+  test('summer time ends between one second and the next', () => {
+    expect(wallOf(Date.parse('2026-10-25T00:59:59Z'), LONDON).minute).toBeCloseTo(119.98, 1);
+    expect(wallOf(Date.parse('2026-10-25T01:00:00Z'), LONDON).minute).toBe(60);
+    expect(wallOf(Date.parse('2026-10-03T15:30:00Z'), 'Australia/Lord_Howe')).toEqual({
+      day: '2026-10-04',
+      minute: 150,
+    });
+  });
+
   test('no instant, a broken one and an unknown zone do not throw', () => {
     expect(minuteOf(null, DAY, LONDON)).toBeNull();
     expect(minuteOf('soon', DAY, LONDON)).toBeNull();
