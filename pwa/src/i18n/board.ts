@@ -60,6 +60,8 @@ const en = {
   pastDay: 'A past day',
   offline: (age: string) =>
     `No answer from the server. This is the board as read ${age}; it is asked again by itself.`,
+  /** Where a strip above says already that there is no signal. */
+  asRead: (age: string) => `This is the board as read ${age}; it is asked again by itself.`,
   failed: 'The board cannot be read now, and none was seen on this device before.',
   failedCode: (code: string) => `The server answered ${code}.`,
   forbidden: 'This board belongs to somebody else’s team.',
@@ -194,6 +196,7 @@ const zh: BoardWords = {
   future: '这一天还没到，只显示计划。',
   pastDay: '过去的一天',
   offline: (age) => `服务器没有应答。以下是${age}读取的看板，系统会自动重试。`,
+  asRead: (age) => `以下是${age}读取的看板，系统会自动重试。`,
   failed: '现在无法读取看板，本机也没有以前的看板。',
   failedCode: (code) => `服务器返回 ${code}。`,
   forbidden: '这个看板属于其他团队。',
