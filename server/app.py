@@ -27,6 +27,7 @@ from server.docs import page
 from server.errors import Problem
 from server.exchange.documents import MOST_BYTES
 from server.exchange.routes import blueprint as exchange
+from server.packing import pack, pack_file
 from server.people.model import Head
 from server.people.routes import blueprint as people
 from server.visits.routes import blueprint as visits
@@ -99,6 +100,8 @@ def create_app(settings: Config | None = None) -> Flask:
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
     app.extensions["rounds_spec"] = api.spec.to_dict
+    published = app.view_functions["api-docs.openapi_json"]
+    app.view_functions["api-docs.openapi_json"] = open_to_all(lambda: published())
     app.register_blueprint(site)
     app.before_request(_begin)
     app.after_request(_end)
@@ -139,6 +142,7 @@ def _end(response: Response) -> Response:
     endpoint = request.endpoint or "none"
     metrics.requests.labels(endpoint, response.status_code).inc()
     metrics.seconds.labels(endpoint).observe(took)
+    response = pack(request, response)
     log.info(
         "request",
         extra={
@@ -229,7 +233,9 @@ def pwa(path: str) -> Response:
         raise NotFound
     root = config().pwa_dir
     try:
-        response = send_from_directory(root, path or "index.html")
+        response = pack_file(
+            request, send_from_directory(root, path or "index.html"), root / (path or "index.html")
+        )
     except HTTPException:
         if "." in path.rsplit("/", 1)[-1] and not path.startswith(INVITE):
             raise
