@@ -1,0 +1,359 @@
+"""Every route x everybody: who may call it, what it answers to ids of others, and that nothing of theirs is in any answer.
+
+The routes come from the app's own URL map, their parameters from its own OpenAPI document, so none can be forgotten; who
+may call each is written out here by hand. In another organisation and in another team of one's own, marks are planted
+in everything that can hold a word, and every answer is searched for them, headers and error texts included.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from werkzeug.routing import Rule
+
+from tests.world import World, ago
+
+EVERYBODY = {"rep", "manager", "finance", "administrator"}
+READERS = {"rep", "manager", "administrator"}
+OPEN = None
+
+ALLOWED: dict[tuple[str, str], set[str] | None] = {
+    ("/", "GET"): OPEN,
+    ("/<path:path>", "GET"): OPEN,
+    ("/healthz", "GET"): OPEN,
+    ("/readyz", "GET"): OPEN,
+    ("/metrics", "GET"): OPEN,
+    ("/api/docs", "GET"): OPEN,
+    ("/api/openapi.json", "GET"): OPEN,
+    ("/api/schema", "GET"): OPEN,
+    ("/api/session", "POST"): OPEN,
+    ("/api/session/invite", "POST"): OPEN,
+    ("/api/session", "DELETE"): EVERYBODY,
+    ("/api/me", "GET"): EVERYBODY,
+    ("/api/sync", "POST"): EVERYBODY,
+    ("/api/board", "GET"): {"manager", "administrator"},
+    ("/api/customers", "GET"): READERS,
+    ("/api/visits", "GET"): READERS,
+    ("/api/visits/<uuid:visit>", "GET"): READERS,
+    ("/api/visits/<uuid:visit>/history", "GET"): READERS,
+}
+"""Who may call what. `None`: nobody needs to be signed in."""
+
+UPLOADS = {("/api/sync", "POST"), ("/api/session", "DELETE")}
+"""What stays open to somebody whose account was closed: to bring in what their phone still holds, and to leave."""
+
+ROLE = {"rob": "rep", "mia": "manager", "boss": "manager", "fin": "finance", "admin": "administrator"}
+SEES_SOUTH = {"boss", "admin"}
+
+FOREIGN = "Xenogenesis"
+SOUTHERN = "Southernmost"
+
+
+def plant(world: World, mark: str, rep: str, team: str) -> dict[str, str]:
+    """A customer, a visit, a parked and a lost edit of `rep`, with the mark in every word; returns the ids by kind."""
+    shop = world.customer(
+        f"{mark} shop",
+        owner=rep,
+        team=team,
+        address=f"{mark} road",
+        code=f"{mark}-{uuid4().hex[:6]}",
+        note=f"{mark} note",
+        contact=mark,
+        phone=mark,
+        tags=[mark],
+    )
+    phone = world.phone(rep)
+    visit = phone.check_in(shop, ago(minutes=5), late_reason=mark)
+    receipts = phone.push(
+        visit,
+        phone.check_out(visit["entity"], minutes=f"{mark} minutes", next_step=mark),
+        phone.check_in(shop, mode=mark),
+        phone.mutation("customer", shop, "update", [{"field": "note", "op": "text", "new": mark * 6000}]),
+    )
+    assert [receipt["status"] for receipt in receipts] == ["applied", "applied", "parked", "parked"]
+    return {
+        "visit": visit["entity"],
+        "customer": shop,
+        "rep": world.ids[rep],
+        "team": world.ids[team],
+        "client": phone.client,
+    }
+
+
+class Stage:
+    """An organisation, another team in it, another organisation beside it; marks where nobody else may look."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.world = world = World(app, f"acme-{uuid4().hex[:8]}")
+        world.person("fin", "finance", "north")
+        world.person("gone", "rep", "north")
+        self.own = plant(world, "Ours", "rob", "north")
+        self.south = plant(world, SOUTHERN, "sam", "south")
+        world.change("person", "gone", active=False)
+        self.other = other = World(app, f"other-{FOREIGN.lower()}-{uuid4().hex[:8]}")
+        self.foreign = plant(other, FOREIGN, "sam", "south")
+        other.create("outcome", "theirs", code=FOREIGN, name=FOREIGN)
+        other.create("setting", "theirs", key=FOREIGN, value=FOREIGN)
+        other.change("person", "sam", name=f"{FOREIGN} Sam")
+        other.change("team", "south", name=f"{FOREIGN} team")
+        self.cursor = other.get("admin", "/api/customers?limit=1&near=51,0").json["next"] or ""
+        stranger = other.phone("admin")
+        stranger.pull()
+        self.token = stranger.token
+        self.tokens = world.tokens | {"nobody": "", "outsider": other.tokens["admin"]}
+
+    def call(self, who: str, method: str, path: str, **options: Any) -> Any:
+        headers = {"Authorization": f"Bearer {self.tokens[who]}"} if self.tokens[who] else {}
+        return self.app.test_client().open(path, method=method, headers=headers, **options)
+
+    def routes(self) -> Iterator[tuple[Rule, str]]:
+        for rule in self.app.url_map.iter_rules():
+            for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+                yield rule, method
+
+    def parameters(self, rule: Rule, method: str) -> list[str]:
+        """Names of a route's query parameters, as its own document tells them."""
+        spec = self.app.extensions["rounds_spec"]()
+        path = rule.rule.replace("<uuid:visit>", "{visit}")
+        operation = spec["paths"].get(path, {}).get(method.lower(), {})
+        return [one["name"] for one in operation.get("parameters", []) if one.get("in") == "query"]
+
+    def paths(self, rule: Rule, method: str) -> Iterator[str]:
+        """Addresses of a route, plain and with everything of others that could be put in them."""
+        ids = [*self.own.values(), *self.south.values(), *self.foreign.values(), str(uuid4())]
+        bases = [
+            rule.rule.replace("<path:path>", "api/nothing"),
+            rule.rule.replace("<path:path>", "deep/link"),
+        ]
+        bases = list(dict.fromkeys(bases))
+        if "<uuid:" in rule.rule:
+            bases = [f"{rule.rule.split('<')[0]}{one}{rule.rule.split('>')[1]}" for one in ids]
+        yield from bases
+        words = [FOREIGN, SOUTHERN, self.cursor, "%00", "%ED%A0%80", "-1", "0001-01-01", "'%3B--", "x" * 700]
+        for name in self.parameters(rule, method):
+            for value in (*ids, *words):
+                yield f"{bases[0]}?{name}={value}"
+        if rule.rule == "/api/visits":
+            yield f"/api/visits?rep={self.foreign['rep']}&team={self.foreign['team']}&customer={self.foreign['customer']}"
+            yield f"/api/visits?rep={self.south['rep']}&team={self.south['team']}&customer={self.south['customer']}"
+
+    def bodies(self, rule: Rule, who: str) -> list[dict[str, Any]]:
+        """What is sent to a route that takes a body: with everything of others in it."""
+        if rule.rule == "/api/session":
+            device = {"client": str(uuid4()), "name": "x"}
+            email = f"sam@{self.other.org[:8]}.test"
+            return [{"email": email, "password": "wrong", "device": device}]
+        if rule.rule == "/api/session/invite":
+            device = {"client": str(uuid4())}
+            invite = self.other.tokens["sam"]
+            return [{"invite": invite, "password": "long enough", "device": device}]
+        if rule.rule != "/api/sync":
+            return []
+        world = self.other if who == "outsider" else self.world
+        phone = world.phone("rob")
+        written = []
+        for them in (self.south, self.foreign):
+            written += [
+                phone.check_in(them["customer"]),
+                phone.check_out(them["visit"]),
+                phone.create("visit", customer_id=self.own["customer"], status="planned", rep_id=them["rep"]),
+                phone.create("customer", name="New", team_id=them["team"], owner_id=them["rep"]),
+                phone.create("person", name="P", role="rep", time_zone="UTC", team_id=them["team"]),
+            ]
+        if who != "outsider":  # at home it would be an id like any other
+            written.append(phone.create("customer", self.south["customer"], name="Mine"))
+        for kind in ("customer", "visit", "person", "team"):
+            for them in (self.south, self.foreign):
+                entity = them.get(kind) or them["rep"]
+                written.append(phone.mutation(kind, entity, "archive", []))
+        theirs = phone.envelope(pull={"token": self.token, "limit": 500})
+        return [
+            phone.envelope(*written, pull={"token": None, "limit": 500}),
+            theirs | {"client": self.foreign["client"]},
+            theirs | {"client": str(uuid4()), "predecessor": self.foreign["client"]},
+            theirs | {"client": self.south["client"]},
+        ]
+
+    def requests(self, who: str) -> Iterator[tuple[Rule, str, str, dict[str, Any]]]:
+        for rule, method in self.routes():
+            for path in self.paths(rule, method):
+                bodies = self.bodies(rule, who) if method == "POST" else []
+                for body in bodies or [None]:
+                    yield rule, method, path, {"json": body} if body is not None else {}
+
+
+@pytest.fixture(scope="module")
+def stage(shared_app: Any) -> Stage:
+    return Stage(shared_app)
+
+
+def everything(response: Any) -> str:
+    """All that is told: status line, headers, body. Of parked mutations only that they are there: they are what one sent."""
+    body = response.get_data(as_text=True)
+    if response.is_json and response.status_code == 200 and (response.json or {}).get("pull"):
+        page = response.json["pull"]
+        kept = [row | {"data": None} if row["kind"] == "parked" else row for row in page["rows"]]
+        body = json.dumps(response.json | {"pull": page | {"rows": kept}}, ensure_ascii=False)
+    return f"{response.status}\n{response.headers}\n{body}"
+
+
+def test_every_route_says_who_may_call_it_and_no_other_route_is_there(stage: Stage) -> None:
+    found = {}
+    for rule, method in stage.routes():
+        view = stage.app.view_functions[rule.endpoint]
+        assert hasattr(view, "allowed_roles"), f"{rule} does not say who may call it"
+        allowed = view.allowed_roles
+        found[rule.rule, method] = None if allowed is None else set(allowed)
+    assert found == ALLOWED
+
+
+@pytest.mark.parametrize("who", [*ROLE, "gone", "nobody"])
+def test_a_route_answers_those_it_is_for_and_sends_the_others_away(stage: Stage, who: str) -> None:
+    for rule, method in stage.routes():
+        allowed = ALLOWED[rule.rule, method]
+        path = next(stage.paths(rule, method))
+        body = (stage.bodies(rule, who) or [None])[0]
+        if method == "DELETE":
+            continue  # see below: it needs a session of its own
+        response = stage.call(who, method, path, **({"json": body} if body else {}))
+        if allowed is OPEN:
+            assert response.status_code not in {403}, (rule, response.status)
+            assert response.json is None or response.json.get("code") != "SIGN_IN_REQUIRED"
+        elif who == "nobody" or (who == "gone" and (rule.rule, method) not in UPLOADS):
+            assert (response.status_code, response.json["code"]) == (401, "SIGN_IN_REQUIRED"), rule
+        elif who != "gone" and ROLE[who] not in allowed:
+            assert (response.status_code, response.json["code"]) == (403, "FORBIDDEN"), rule
+        else:
+            assert response.status_code == 200, (rule, response.get_data(as_text=True))
+
+
+@pytest.mark.parametrize("who", [*ROLE, "gone", "nobody"])
+def test_nothing_of_another_organisation_or_team_is_in_any_answer(stage: Stage, who: str) -> None:
+    hidden = [FOREIGN, FOREIGN.lower(), *stage.foreign.values(), stage.other.org]
+    if who not in SEES_SOUTH:
+        hidden += [SOUTHERN, stage.south["customer"], stage.south["visit"]]
+    asked = 0
+    for _, method, path, options in stage.requests(who):
+        response = stage.call(who, method, path, **options)
+        told = everything(response)
+        assert response.status_code < 500, (method, path, told)
+        sent = path + json.dumps(options)
+        for mark in hidden:
+            # An error that repeats the question tells nothing that one did not know.
+            repeated = mark in sent and response.status_code in {404, 422}
+            assert mark not in told or repeated, (method, path, mark, told)
+            if mark in {FOREIGN, SOUTHERN}:  # words nobody here ever sent, so not even in what is parked
+                assert mark not in response.text or repeated, (method, path, mark)
+        asked += 1
+    assert asked > 300
+
+
+def test_another_organisations_people_see_their_own_and_nothing_of_ours(stage: Stage) -> None:
+    hidden = [
+        "Ours",
+        SOUTHERN,
+        stage.world.org,
+        *stage.own.values(),
+        stage.south["visit"],
+        stage.south["customer"],
+    ]
+    for _, method, path, options in stage.requests("outsider"):
+        response = stage.call("outsider", method, path, **options)
+        told, sent = everything(response), path + json.dumps(options)
+        assert response.status_code < 500, (method, path, told)
+        for mark in hidden:
+            assert mark not in told or mark in sent, (method, path, mark, told)
+
+
+@pytest.mark.parametrize("who", ["rob", "mia", "admin"])
+@pytest.mark.parametrize("rest", ["", "/history"])
+def test_an_id_of_others_answers_exactly_as_one_that_does_not_exist(
+    stage: Stage, who: str, rest: str
+) -> None:
+    def answer(visit: str) -> Any:
+        response = stage.call(who, "GET", f"/api/visits/{visit}{rest}")
+        body = {name: value for name, value in response.json.items() if name != "request_id"}
+        headers = {name: value for name, value in response.headers if name not in {"Date", "X-Request-Id"}}
+        return response.status_code, body, headers
+
+    unknown = answer(str(uuid4()))
+    assert unknown[0] == 404
+    assert answer(stage.foreign["visit"]) == unknown
+    assert answer(stage.foreign["customer"]) == unknown
+    if who not in SEES_SOUTH:
+        assert answer(stage.south["visit"]) == unknown
+
+
+@pytest.mark.parametrize("who", ["rob", "mia"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/board?team={team}",
+        "/api/visits?team={team}",
+        "/api/visits?rep={rep}",
+        "/api/visits?customer={customer}",
+        "/api/customers?team={team}",
+        "/api/customers?owner={rep}",
+    ],
+)
+def test_a_filter_by_an_id_of_others_answers_as_by_one_that_does_not_exist(
+    stage: Stage, who: str, path: str
+) -> None:
+    def answer(ids: dict[str, str]) -> Any:
+        response = stage.call(who, "GET", path.format(**ids))
+        body = response.json
+        return response.status_code, {
+            name: value for name, value in body.items() if name not in {"request_id", "generated_at"}
+        }
+
+    unknown = answer(dict.fromkeys(("team", "rep", "customer"), str(uuid4())))
+    assert answer(stage.foreign) == unknown
+    assert answer(stage.south) == unknown
+
+
+def test_a_team_above_ones_own_is_nobody_elses_business(stage: Stage) -> None:
+    root = stage.world.ids["root"]
+    assert stage.call("mia", "GET", f"/api/board?team={root}").status_code == 404
+    assert stage.call("boss", "GET", f"/api/board?team={root}").status_code == 200
+    names = {item["name"] for item in stage.call("mia", "GET", f"/api/customers?team={root}").json["items"]}
+    assert names and not any(SOUTHERN in name for name in names)
+
+
+def test_a_token_reads_its_own_organisation_alone_whatever_it_claims(stage: Stage) -> None:
+    secret = stage.world.tokens["admin"].partition(".")[2]
+    theirs = f"{stage.other.tokens['admin'].partition('.')[0]}.{secret}"
+    for forged in (theirs, secret, f".{secret}", f"{uuid4().hex}.{secret}", "x.y", "é"):
+        response = stage.app.test_client().get(
+            "/api/me", headers={"Authorization": f"Bearer {forged}".encode().decode("latin-1")}
+        )
+        assert (response.status_code, response.json["code"]) == (401, "SIGN_IN_REQUIRED"), forged
+
+
+def test_a_pull_token_of_somebody_else_gives_nothing_of_theirs(stage: Stage) -> None:
+    sam = stage.world.phone("sam")
+    sam.pull()
+    rob = stage.world.phone("rob")
+    for client in (rob.client, str(uuid4())):
+        rob.client = client
+        for token in (sam.token, stage.token, "garbage", (sam.token or "")[:-4], "é"):
+            response = rob.send(pull={"token": token, "limit": 500})
+            assert response.status_code == 200
+            assert SOUTHERN not in response.text and FOREIGN not in response.text
+            assert stage.world.ids["rob"] in json.dumps(response.json["pull"]["reset"])
+
+
+def test_names_of_colleagues_are_known_in_the_whole_organisation_and_nothing_more_of_them(
+    stage: Stage,
+) -> None:
+    rob = stage.world.phone("rob")
+    rob.pull()
+    assert stage.world.ids["sam"] in rob.held("person")
+    told = json.dumps([sorted(document) for document in rob.held("person").values()])
+    for secret in ("email", "password", "password_hash", "token", "digest"):
+        assert secret not in told
+    today = datetime.now(UTC).date().isoformat()
+    assert "@" not in stage.call("boss", "GET", f"/api/board?date={today}").text
