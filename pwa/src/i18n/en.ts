@@ -14,6 +14,7 @@ export const en = {
   me: 'Me',
   settings: 'Settings',
   mainMenu: 'Main menu',
+  deeds: 'What to do here',
   skip: 'Skip to content',
 
   // ---- small deeds
@@ -79,8 +80,8 @@ export const en = {
   signingIn: 'Signing in',
   email: 'E-mail',
   password: 'Password',
-  showPassword: 'Show password',
-  hidePassword: 'Hide password',
+  showPassword: 'Show what I type',
+  hidePassword: 'Hide what I type',
   organisation: 'Organisation',
   organisationHint: 'The short name your administrator gave you.',
   worksOffline: 'Works without signal after the first time.',

@@ -13,6 +13,7 @@ export const zh: Words = {
   me: '我',
   settings: '设置',
   mainMenu: '主菜单',
+  deeds: '此处可做的事',
   skip: '跳到内容',
 
   back: '返回',
