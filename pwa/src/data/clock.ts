@@ -37,8 +37,17 @@ export function instant(ms: number): Instant {
   return new Date(ms).toISOString();
 }
 
+let zoneNow = '';
+let zoneAt = -Infinity;
+
+/** The device's IANA zone. Asked again every half minute, because a phone travels and asking is slow. */
 export function zone(): string {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+  const now = performance.now();
+  if (now - zoneAt > 30_000) {
+    zoneNow = Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+    zoneAt = now;
+  }
+  return zoneNow;
 }
 
 /** Now in the server's time, ms since 1970, as well as this phone knows it. */

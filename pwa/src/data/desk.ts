@@ -61,6 +61,8 @@ export const whole: Readable<boolean> = { subscribe: wholeStore.subscribe };
 
 /** Few rows each, needed by every screen. */
 const SMALL_KINDS = ['visit_kind', 'outcome', 'setting', 'person', 'team', 'parked', 'conflict'];
+/** On a slow phone the first screen takes its time; it is not disturbed for so long. */
+const FIRST_PAINT_MS = 2_000;
 /** How many names are prepared for the search between two chances for a tap. */
 const PREPARE = 250;
 
@@ -102,14 +104,12 @@ export async function sitDown(me: Me): Promise<Desk> {
 }
 
 async function fetchRest(at: Desk): Promise<void> {
-  // After the first paint.
-  await pauseForTaps();
   for (const kind of ['customer', 'visit'] as const) {
+    await quiet(FIRST_PAINT_MS);
     const rows = await at.replica.byKind(kind);
     if (desk !== at) return;
     at.model.loadRows(rows);
     tick(kind);
-    await pauseForTaps();
   }
   wholeStore.set(true);
   void prepareSearch(at);
@@ -117,11 +117,17 @@ async function fetchRest(at: Desk): Promise<void> {
 
 /** Makes the search ready before somebody types. */
 async function prepareSearch(at: Desk): Promise<void> {
-  while (desk === at && !at.model.prepareSearch(PREPARE)) await pauseForTaps();
+  do await quiet();
+  while (desk === at && !at.model.prepareSearch(PREPARE));
 }
 
-function pauseForTaps(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+/** A moment in which the page has nothing to paint and nobody taps; at the latest after `patienceMs`. */
+function quiet(patienceMs = 500): Promise<void> {
+  return new Promise((resolve) => {
+    if (typeof requestIdleCallback === 'function')
+      requestIdleCallback(() => resolve(), { timeout: patienceMs });
+    else setTimeout(resolve, 50);
+  });
 }
 
 /** Closes the desk; what is stored stays stored. */
