@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from granian import Granian
 from granian.constants import Interfaces, SSLProtocols
 from granian.log import LogLevels
 
-from server.config import from_environment
+from server.config import Config, from_environment
 from server.db import migrate
 
 MOST_WORKERS = 4
@@ -44,8 +45,16 @@ class Serving:
         return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
 
 
-def serve(serving: Serving, *, quiet: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT; raises click.ClickException for what cannot be listened on or read.
+def serve(serving: Serving) -> None:
+    """Serve until SIGTERM or SIGINT; raises click.ClickException for what cannot be listened on or read."""
+    config = ready(serving)
+    migrate(config)
+    click.echo(f"Rounds is at {serving.url}")
+    run(serving)
+
+
+def ready(serving: Serving) -> Config:
+    """Look whether it can be served thus, before anything is done; returns the settings.
 
     The workers read the settings from the environment, so what was said on the command line is put there.
     """
@@ -55,12 +64,15 @@ def serve(serving: Serving, *, quiet: bool = False) -> None:
     os.environ["ROUNDS_STATE"] = str(config.state_dir)
     os.environ["ROUNDS_DATABASE_URL"] = config.database_url
     _check_tls(serving)
-    _check_port(serving)
-    migrate(config)
+    check_port(serving.host, serving.port)
+    return config
+
+
+def run(serving: Serving) -> None:
+    """Serve a migrated database until SIGTERM or SIGINT."""
     import server.app  # noqa: F401, PLC0415 - once here, before the workers are forked, instead of in each of them
 
-    if not quiet:
-        click.echo(f"Rounds is at {serving.url}")
+    sys.stdout.flush()  # or each worker would print it again
     _granian(serving).serve()
 
 
@@ -113,16 +125,16 @@ def _check_tls(serving: Serving) -> None:
         ) from error
 
 
-def _check_port(serving: Serving) -> None:
+def check_port(host: str, port: int) -> None:
     """Ask for the port before anything is started, so that a taken one is said in one line."""
     try:
         family, kind, number, _, address = socket.getaddrinfo(
-            serving.host, serving.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, number) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
         raise click.ClickException(
-            f"cannot listen on {serving.host} port {serving.port}: {error.strerror}. Choose another with --port or --host."
+            f"cannot listen on {host} port {port}: {error.strerror}. Choose another with --port or --host."
         ) from error

@@ -23,6 +23,7 @@ from server.cli.common import (
 )
 from server.config import from_environment
 from server.people import admin
+from server.people.admin import Refused
 from server.people.found import WEEKDAYS, FirstAdministrator, found, slug_of
 from server.people.rules import ROLES
 
@@ -38,26 +39,26 @@ language_option = click.option(
 
 
 @click.command("init")
-@click.option("--name", prompt="Name of the organisation", help="Its name, as people read it.")
+@click.option("--name", help="Its name, as people read it.")
 @click.option("--slug", help="Its short name for signing in and for commands: a-z, 0-9 and dashes.")
 @click.option("--zone", help="Time zone, an IANA name such as Europe/London or Asia/Shanghai.")
 @click.option(
     "--week-start", type=click.Choice(["monday", "saturday", "sunday"]), help="First day of the week."
 )
 @language_option
-@click.option("--admin-name", prompt="First administrator's name", help="Name of the first administrator.")
-@click.option("--admin-email", prompt="First administrator's e-mail", help="With this address they sign in.")
+@click.option("--admin-name", help="Name of the first administrator.")
+@click.option("--admin-email", help="With this address they sign in.")
 @click.option("--password", help="Their password; asked for, or made and shown once, where it is left out.")
 @json_option
 @plainly
 def init_command(
-    name: str,
+    name: str | None,
     slug: str | None,
     zone: str | None,
     week_start: str | None,
     language: str | None,
-    admin_name: str,
-    admin_email: str,
+    admin_name: str | None,
+    admin_email: str | None,
     password: str | None,
     as_json: bool,
 ) -> None:
@@ -67,14 +68,17 @@ def init_command(
     outcomes with English and Chinese names, and the settings. Several organisations may share a server: run it again
     with another slug.
     """
+    name = name or _asked("Name of the organisation")
     slug = slug or _asked("Short name (a-z, 0-9, dashes)", slug_of(name) or "rounds")
     zone = zone or _asked("Time zone", _zone_here())
     week_start = week_start or _asked(
         "First day of the week", "monday", click.Choice(["monday", "saturday", "sunday"])
     )
     language = language or _asked("Language", "en", click.Choice(["en", "zh-Hans"]))
-    admin.checked_email(admin_email)
     admin.checked_zone(zone)
+    admin_name = admin_name or _asked("First administrator's name")
+    admin_email = admin_email or _asked("First administrator's e-mail")
+    admin.checked_email(admin_email)
     made = None
     if password is None and attended():
         password = click.prompt(
@@ -107,14 +111,16 @@ def init_command(
     )
 
 
-def _asked(question: str, default: str, kind: Any = None) -> str:
-    """What somebody answers; the default where nobody can be asked and nothing was piped in."""
+def _asked(question: str, default: str | None = None, kind: Any = None) -> str:
+    """What somebody answers; the default where nobody is there to answer."""
     try:
-        answer: str = click.prompt(question, default=default, type=kind)
+        answer: str = click.prompt(question, default=default, type=kind, err=True)
     except click.Abort:
         if attended():
             raise
-        click.echo(default)
+        if default is None:
+            raise Refused(f"Nobody answered: {question}? See `rounds init --help` for the option.") from None
+        click.echo(default, err=True)
         return default
     return answer
 

@@ -14,6 +14,7 @@ from server.exchange.door import Change, client_of, write_within
 from server.people.admin import Refused, all_applied, checked_zone, login_of, system
 from server.people.defaults import OUTCOMES, ROOT_TEAM, SETTINGS, VISIT_KINDS
 from server.people.model import Head, Login, Organisation
+from sync.policy import well_formed
 
 LOCALES = ("en", "zh-Hans")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -51,8 +52,8 @@ def found(
     `slug` is unique on this server; `time_zone` an IANA name; `week_start` 0 is Monday; `locale` "en" or "zh-Hans".
     It gets one root team (named after nothing in particular unless `root_team` says), visit kinds, outcomes and settings.
     """
-    if not name.strip():
-        raise Refused("An organisation needs a name.")
+    if not name.strip() or len(name) > 200 or not well_formed(name):
+        raise Refused("An organisation needs a name: text of 200 characters at most.")
     if not _SLUG.fullmatch(slug) or len(slug) > 63:
         raise Refused(f"{slug!r} is no slug: small letters a-z, digits and single dashes, 63 at most.")
     checked_zone(time_zone)
