@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -348,6 +349,27 @@ def test_a_new_version_waits_for_a_word_and_no_form_loses_one(
         expect(rob.page.get_by_label("Minutes").last).to_have_value("Half a sentence that is not")
     finally:
         server.stop()
+
+
+def test_an_invitation_leads_to_the_day_once(
+    world: World, live_server: Any, open_browser: Callable[..., Any]
+) -> None:
+    email = f"ria@{world.org[:8]}.test"
+    said = live_server.rounds("person", "invite", "--email", email, "--url", live_server.url, "--json")
+    rep = Rep(open_browser, "", profile="ria")
+    rep.open(json.loads(said)["invite"])
+    rep.page.get_by_label("New password").fill("too short")
+    rep.page.get_by_role("button", name="Begin").click()
+    expect(rep.page.get_by_text("At least 10 characters.")).to_be_visible()
+    rep.page.get_by_label("New password").fill("long enough for ria")
+    rep.page.get_by_role("button", name="Begin").click()
+    expect(rep.page.get_by_role("heading", name="Today")).to_be_visible()
+    rep.browser.close()
+    again = Rep(open_browser, "", profile="somebody else")
+    again.open(json.loads(said)["invite"])
+    again.page.get_by_label("New password").fill("long enough for anybody")
+    again.page.get_by_role("button", name="Begin").click()
+    expect(again.page.get_by_text("has been used or is too old")).to_be_visible()
 
 
 def test_the_app_can_be_installed(rob: Rep) -> None:

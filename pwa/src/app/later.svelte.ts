@@ -11,6 +11,7 @@ const LOADS = {
   customers: () => import('../customers/Customers.svelte'),
   'customer-new': () => import('../customers/CustomerForm.svelte'),
   'customer-edit': () => import('../customers/CustomerForm.svelte'),
+  invite: () => import('../people/Invite.svelte'),
   me: () => import('../people/Me.svelte'),
   'sign-in': () => import('../people/SignIn.svelte'),
   visit: () => import('../visits/Visit.svelte'),

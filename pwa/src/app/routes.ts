@@ -2,7 +2,8 @@
 export type Place =
   | { name: 'start' | 'today' | 'customers' | 'customer-new' | 'visits' | 'visit-past' | 'visit-plan' }
   | { name: 'board' | 'me' | 'sign-in' | 'not-found' }
-  | { name: 'customer' | 'customer-edit' | 'visit'; id: string };
+  | { name: 'customer' | 'customer-edit' | 'visit'; id: string }
+  | { name: 'invite'; secret: string };
 
 const PLAIN: Record<string, Place> = {
   '': { name: 'start' },
@@ -28,6 +29,8 @@ export function placeOf(path: string): Place {
   const clean = path.replace(/^\/+|\/+$/g, '').replace(/^index\.html$/, '');
   const plain = Object.hasOwn(PLAIN, clean) ? PLAIN[clean] : undefined;
   if (plain) return plain;
+  const secret = /^invite\/([^/]+)$/.exec(clean)?.[1];
+  if (secret) return { name: 'invite', secret };
   for (const [pattern, name] of WITH_ID) {
     const id = pattern.exec(clean)?.[1];
     if (id) return { name, id };

@@ -1,32 +1,50 @@
 import { instant } from './clock';
-import { needDesk, outboxChanged } from './desk';
+import { needDesk, openDesk, outboxChanged } from './desk';
+import { device } from './device';
 import { flushDrafts } from './drafts';
 import { syncNow } from './exchange';
-import type { ClientState, DraftRow, Stored } from './outbox';
+import { Outbox, type ClientState, type DraftRow, type Stored } from './outbox';
 import { saving } from './storage';
-import type { Rescued } from './types';
+import type { Id, Rescued } from './types';
 
 interface RescueFile {
   format: 'rounds-rescue';
   version: 1;
   made_at: string;
   person: { id: string; name: string };
-  organisation: { id: string; name: string };
   client: ClientState;
   mutations: Stored[];
   drafts: DraftRow[];
 }
 
-/** The whole outbox of the person signed in, as one JSON file. */
-export async function exportRescue(): Promise<Blob> {
+/**
+ * The whole outbox of the person signed in, as one JSON file; or that of `other`, somebody whose unsent work is on
+ * this phone.
+ */
+export async function exportRescue(other?: Id): Promise<Blob> {
   await flushDrafts();
+  const here = openDesk();
+  if (other && other !== here?.me.person.id) return exportOther(other);
   const { me, outbox } = needDesk();
+  return asFile(outbox, { id: me.person.id, name: me.person.name });
+}
+
+async function exportOther(person: Id): Promise<Blob> {
+  const known = (await device.read()).known.find((k) => k.person === person);
+  const outbox = new Outbox(person);
+  try {
+    return await asFile(outbox, { id: person, name: known?.name ?? '' });
+  } finally {
+    outbox.close();
+  }
+}
+
+async function asFile(outbox: Outbox, person: { id: Id; name: string }): Promise<Blob> {
   const file: RescueFile = {
     format: 'rounds-rescue',
     version: 1,
     made_at: instant(Date.now()),
-    person: { id: me.person.id, name: me.person.name },
-    organisation: { id: me.organisation.id, name: me.organisation.name },
+    person,
     ...(await outbox.dump()),
   };
   return new Blob([JSON.stringify(file, null, 1)], { type: 'application/json' });

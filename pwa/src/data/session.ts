@@ -68,9 +68,11 @@ export async function signIn(input: {
   );
   if (!input.keepOther) {
     for (const other of state.known) {
-      if (other === mine || same(other.email, email)) continue;
+      // An empty address: they came by an invitation and have not typed it here yet, so it may be them.
+      if (other === mine || other.email === '' || same(other.email, email)) continue;
       const unsent = await unsentOf(other.person);
-      if (unsent > 0) return { ok: false, code: 'UNSENT_WORK', other: { name: other.name, unsent } };
+      if (unsent > 0)
+        return { ok: false, code: 'UNSENT_WORK', other: { id: other.person, name: other.name, unsent } };
     }
   }
   const client = mine ? await clientOf(mine.person) : uuid();

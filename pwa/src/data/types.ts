@@ -117,7 +117,7 @@ export type SignInResult =
       detail?: string;
       /** ms to wait, with `RATE_LIMITED` or `BUSY`. */
       retryAfterMs?: number;
-      other?: { name: string; unsent: number };
+      other?: { id: Id; name: string; unsent: number };
     };
 export type SignOutResult = { ok: true } | { ok: false; code: 'UNSENT_WORK'; unsent: number };
 

@@ -105,6 +105,13 @@ export const en = {
   inMinutes: (n: number) => `in ${n} minute${s(n)}`,
   needEmail: 'Write your e-mail.',
   needPassword: 'Write your password.',
+  inviteTitle: 'Welcome',
+  inviteWhy: 'Choose a password. With your e-mail it signs you in on each of your devices.',
+  newPassword: 'New password',
+  passwordRule: 'At least 10 characters.',
+  inviteGo: 'Begin',
+  inviteOver: 'This link has been used or is too old. Ask your administrator for another one.',
+  inviteOffline: 'No connection to the server. The link stays good; try again when there is signal.',
 
   // ---- insecure address
   insecureTitle: 'This address is not secure',

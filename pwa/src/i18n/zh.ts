@@ -98,6 +98,13 @@ export const zh: Words = {
   inMinutes: (n) => `${n} 分钟后`,
   needEmail: '请填写邮箱。',
   needPassword: '请填写密码。',
+  inviteTitle: '欢迎',
+  inviteWhy: '设一个密码。用你的邮箱和它，在你的每台设备上登录。',
+  newPassword: '新密码',
+  passwordRule: '至少 10 个字符。',
+  inviteGo: '开始',
+  inviteOver: '此链接已用过或已过期，请向管理员再要一个。',
+  inviteOffline: '连不上服务器。链接仍然有效，有网络时再试。',
 
   insecureTitle: '这个地址不安全',
   insecureWhy: '在服务器收到之前，Rounds 会把你的记录存在手机上。浏览器只允许 https 开头的地址这样做。',
