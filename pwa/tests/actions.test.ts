@@ -133,6 +133,16 @@ describe('a check-in', () => {
     expect(visit(first).checkInFix).toEqual({ none: 'timeout' });
   });
 
+  test('that is cancelled, or becomes a call, stops looking for a place and says nothing of one', async () => {
+    const [a, b] = [await checkIn(), await checkIn()];
+    await data.cancelVisit(a);
+    await data.setMode(b, 'phone');
+    expect(sensor.watching.size).toBe(0);
+    await vi.advanceTimersByTimeAsync(200_000);
+    expect((await ops()).some((op) => op.field.endsWith('fix'))).toBe(false);
+    expect([visit(a).locating, visit(b).locating]).toEqual([false, false]);
+  });
+
   test('of a planned visit opens that visit', async () => {
     const planned = await data.planVisit({
       customer: 'c1',

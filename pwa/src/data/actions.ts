@@ -1,7 +1,7 @@
 import { claim, moment } from './clock';
 import { needDesk, save } from './desk';
 import { draftName } from './drafts';
-import { locate, newSearch, searchKey } from './locating';
+import { endLocating, locate, newSearch, searchKey } from './locating';
 import { isPosition } from './model';
 import type { Draftless } from './outbox';
 import {
@@ -92,8 +92,14 @@ export async function setNextStep(
   await setText('visit', visit, 'next_step', nextStep, options.draft);
 }
 
+/** A visit that turns out to be a call or a meeting online needs no place: the search for one ends. */
 export async function setMode(visit: Id, mode: Mode): Promise<void> {
-  await setField('visit', visit, 'mode', mode);
+  const { data, version } = known('visit', visit);
+  const old = data['mode'] ?? null;
+  if (old === mode) return;
+  const ops = [set('mode', mode, old)];
+  if (mode === 'in_person') await save([wanted('visit', visit, 'update', ops, version)]);
+  else await withoutSearch(visit, ops, version);
 }
 export async function setKind(visit: Id, code: string): Promise<void> {
   await setField('visit', visit, 'kind', code);
@@ -133,7 +139,7 @@ export async function cancelVisit(visit: Id, reason?: string): Promise<void> {
     throw new SaveError('NOT_ALLOWED', `${String(from)} cannot be cancelled`);
   const ops: Op[] = [{ field: 'status', op: 'go', old: from, new: 'cancelled' }];
   if (reason) ops.push(set('late_reason', reason, data['late_reason'] ?? null));
-  await save([wanted('visit', visit, 'update', ops, version)], { clear: [searchKey(visit)] });
+  await withoutSearch(visit, ops, version);
 }
 
 /** Logs a visit afterwards, done and without any position; the server marks it as back-filled where it is. */
@@ -202,6 +208,12 @@ export async function editCustomer(
 
 function wanted(kind: string, entity: Id, verb: Verb, ops: Op[], base = 0, at: Moment = moment()): Draftless {
   return { kind, entity, verb, base, at, ops };
+}
+
+/** Saves and ends the search for a place; as its draft goes with it, nothing more is written about that place. */
+async function withoutSearch(visit: Id, ops: Op[], version: number): Promise<void> {
+  await save([wanted('visit', visit, 'update', ops, version)], { clear: [searchKey(visit)] });
+  await endLocating(visit);
 }
 
 function known(kind: string, id: Id) {

@@ -31,8 +31,8 @@ const running = new Map<Id, (reason: NoPosition) => Promise<void>>();
 export async function locate(visit: Id, search: Search): Promise<void> {
   if (typeof navigator === 'undefined' || !navigator.locks) return look(visit, search);
   await navigator.locks.request(`rounds-${searchKey(visit)}`, { ifAvailable: true }, async (lock) => {
-    // Another tab is at it already.
-    if (lock) await look(visit, search);
+    // Without: another tab is at it. And it may have ended while the lock was awaited.
+    if (lock && (await openDesk()?.outbox.loadDraft(searchKey(visit)))) await look(visit, search);
   });
 }
 
@@ -99,6 +99,11 @@ export async function endLocating(visit: Id): Promise<void> {
   if (end) return end('timeout');
   const left = await openDesk()?.outbox.loadDraft(searchKey(visit));
   if (left) await finish(visit, (left.value as Search).best, 'timeout');
+}
+
+/** Ends every search without a word, as when somebody signs out: the sensor is not read for nobody. */
+export function dropSearches(): void {
+  for (const end of [...running.values()]) void end('timeout');
 }
 
 /** After a start: goes on with searches whose time is not over, finishes the others with what they had. */

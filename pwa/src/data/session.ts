@@ -4,7 +4,7 @@ import { leave, listeners, openDesk, sitDown, tell } from './desk';
 import { device } from './device';
 import { authority, resetContact, syncNow } from './exchange';
 import { ask, Unreachable } from './http';
-import { resumeLocating } from './locating';
+import { dropSearches, resumeLocating } from './locating';
 import { Outbox } from './outbox';
 import { forgetFix } from './place';
 import { persist } from './storage';
@@ -160,6 +160,7 @@ export async function signOut(options: { force?: boolean } = {}): Promise<SignOu
     await device.change({ me: null, endSession: true });
     tell(desk, { type: 'left' });
     leave();
+    dropSearches();
     forgetFix();
     await desk.replica.delete();
   }
