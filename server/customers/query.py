@@ -22,7 +22,7 @@ def customers(connection: Connection, principal: Principal, asked: dict[str, Any
     """A page of customers; `asked` is a loaded `CustomerQuery`. Archived ones are left out."""
     statement = seen_by(connection, principal).where(Customer.archived.is_(False))
     if asked["q"]:
-        for word in asked["q"].casefold().split()[:8]:
+        for word in asked["q"].lower().split()[:8]:
             like = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             statement = statement.where(
                 or_(
