@@ -252,13 +252,14 @@ def _settle_all(
     """Settle new mutations in their order and return their journal entries."""
     ids = [item.id for _, item in fresh]
     rows = work.connection.execute(
-        select(Journal.__table__)
-        .where(Journal.org_id == work.org_id, Journal.mutation_id.in_(ids))
-        .order_by(Journal.n.desc())  # so that the first of several, the one that was applied, is remembered
+        select(Journal.__table__).where(Journal.org_id == work.org_id, Journal.mutation_id.in_(ids))
     ).mappings()
-    known = {row["mutation_id"]: dict(row) for row in rows}
+    # The first of several, the one that was applied, is remembered. Asked to order them, SQLite reads the whole journal.
+    known = {row["mutation_id"]: dict(row) for row in sorted(rows, key=lambda row: row["n"], reverse=True)}
     mine = _clients_of(work, {row["client_id"] for row in known.values()})
     work.load(_wanted(fresh))
+    for kind, values in _uniques(fresh).items():
+        work.look_up_holders(WRITABLE[kind], values)
     number, chain = head["entries"], head["chain"]
     journal: list[dict[str, Any]] = []
     for seq, item in fresh:
@@ -348,6 +349,18 @@ def _wanted(fresh: list[tuple[int, Item]]) -> list[tuple[str, str]]:
     return wanted
 
 
+def _uniques(fresh: list[tuple[int, Item]]) -> dict[str, set[str]]:
+    """The values that these mutations want for fields which no two may have alike, by kind."""
+    wanted: dict[str, set[str]] = {}
+    for _, item in fresh:
+        unique = WRITABLE[item.kind].unique if item.kind in WRITABLE else None
+        if unique and item.mutation is not None:
+            values = {op.new for op in item.mutation.ops if op.field == unique and isinstance(op.new, str)}
+            if values:
+                wanted.setdefault(item.kind, set()).update(values)
+    return wanted
+
+
 def references(mutation: Mutation) -> list[tuple[str, str, str]]:
     """(field, kind, id) of everything a mutation newly points at."""
     known = WRITABLE[mutation.kind].references if mutation.kind in WRITABLE else {}
@@ -424,18 +437,13 @@ def _unique(work: Work, row: Row, outcome: Outcome) -> Outcome | None:
         if kind == row.kind.name
     )
     if not in_hand:
-        table: Any = row.kind.model.__table__
-        stored = work.connection.execute(
-            select(table.c.id).where(
-                table.c.org_id == work.org_id, table.c[name] == value, table.c.id != row.id
-            )
-        ).scalar_one_or_none()
+        stored = work.holder(row.kind, value)
         moved = (
             stored is not None
             and (row.kind.name, stored) in work.rows
             and work.rows[row.kind.name, stored].changed
         )
-        if stored is None or moved:
+        if stored is None or stored == row.id or moved:
             return None
     if row.kind.fields[name].required:
         return Outcome("parked", codes.INVALID, name)

@@ -81,6 +81,8 @@ class Work:
         self._zone: str | None = None
         self._settings: dict[str, Any] | None = None
         self._visit_kinds: dict[str, Mapping[str, Any]] | None = None
+        self._stored_parents: dict[str, str | None] | None = None
+        self._holders: dict[tuple[str, str], str | None] = {}
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -182,7 +184,9 @@ class Work:
 
     def team_parents(self) -> dict[str, str | None]:
         """The team tree as it will stand: what is stored under what this transaction changes."""
-        parents = parents_of(self.connection, self.org_id)
+        if self._stored_parents is None:
+            self._stored_parents = parents_of(self.connection, self.org_id)
+        parents = dict(self._stored_parents)
         for (kind, team), row in self.rows.items():
             if kind == "team" and row.entity is not None:
                 parents[team] = row.entity.values.get("parent_id")
@@ -236,6 +240,24 @@ class Work:
             .order_by(Parked.version, Parked.id)
         ).first()
         return (found[0], found[1]) if found else None
+
+    def look_up_holders(self, kind: Kind, values: Iterable[str]) -> None:
+        """Find out, in one statement, who is stored with these values of the kind's unique field."""
+        wanted = {value for value in values if (kind.name, value) not in self._holders}
+        if kind.unique is None or not wanted:
+            return
+        table: Any = kind.model.__table__
+        unique = table.c[kind.unique]
+        self._holders |= dict.fromkeys((kind.name, value) for value in wanted)
+        for value, entity in self.connection.execute(
+            select(unique, table.c.id).where(table.c.org_id == self.org_id, unique.in_(wanted))
+        ):
+            self._holders[kind.name, value] = entity
+
+    def holder(self, kind: Kind, value: str) -> str | None:
+        """Which entity is stored with this value of the kind's unique field, if any."""
+        self.look_up_holders(kind, [value])
+        return self._holders.get((kind.name, value))
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
