@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -11,55 +11,22 @@ from zoneinfo import ZoneInfo
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
-from sqlalchemy import update
 
-from server.app import create_app
-from server.config import Config
-from server.db import db, writing
-from server.people.model import Login
-from server.people.session import hash_password
-from tests.conftest import SECRET
-from tests.phone import LONDON
+from tests.journeys.conftest import LONG, NOON, RIGHT_TO_LEFT
 from tests.world import World, ago
 
-PASSWORD = "rob walks the north"
-# A zone in which it is past noon just now: "an hour ago" is today there, whenever the tests run.
-NOON = f"Etc/GMT{datetime.now(UTC).hour - 13:+d}".replace("+0", "")
-LONG = "Ein sehr langer Name " * 9
-RIGHT_TO_LEFT = "مخبز السلام للحلويات"
-
 
 @pytest.fixture
-def north(
-    live_server: Any, sqlite_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
-    """The organisation behind the live server. Rob is a rep with customers near by and a password."""
-    monkeypatch.setattr("tests.world.ZONE", NOON)
-    app = create_app(Config(database_url=sqlite_url, secret=SECRET, state_dir=tmp_path / "state"))
-    world = World(app)
-    login = update(Login).where(Login.person_id == world.ids["rob"])
-    with app.app_context(), writing() as connection:
-        connection.execute(login.values(email="rob@acme.test", password_hash=hash_password(PASSWORD)))
-    here = {"lat": LONDON["latitude"], "lon": LONDON["longitude"]}
-    world.customer("Fennimore’s", grade="A", phone="+44 20 7946 0000", note="Ring twice.", **here)
-    world.customer(LONG.strip(), grade="B", lat=here["lat"] + 0.01, lon=here["lon"])
-    world.customer(RIGHT_TO_LEFT, grade="C", lat=here["lat"] + 0.02, lon=here["lon"])
-    yield world
-    with app.app_context():
-        db.engine.dispose()
-
-
-@pytest.fixture
-def worked(north: World) -> World:
+def worked(beat: World) -> World:
     """The same with a day behind it: a visit that counts, one without minutes, one planned, one change parked."""
-    phone = north.phone("rob")
-    customer = north.ids["Fennimore’s"]
+    phone = beat.phone("rob")
+    customer = beat.ids["Fennimore’s"]
     begun = ago(minutes=41)
     day = datetime.now(ZoneInfo(NOON)).date().isoformat()
     # In the order in which they are written: each takes the next number.
     counted = phone.check_in(customer, begun - timedelta(minutes=60))
     counted_out = phone.check_out(counted["entity"], begun - timedelta(minutes=20))
-    wordless = phone.check_in(north.ids[RIGHT_TO_LEFT], begun)
+    wordless = phone.check_in(beat.ids[RIGHT_TO_LEFT], begun)
     receipts = phone.push(
         counted,
         counted_out,
@@ -68,7 +35,7 @@ def worked(north: World) -> World:
         phone.create(
             "visit",
             str(uuid4()),
-            customer_id=north.ids[LONG.strip()],
+            customer_id=beat.ids[LONG],
             mode="in_person",
             kind="sales_call",
             status="planned",
@@ -80,23 +47,7 @@ def worked(north: World) -> World:
         ),
     )
     assert [receipt["status"] for receipt in receipts] == ["applied"] * 5 + ["parked"]
-    return north
-
-
-@pytest.fixture
-def rob(north: World, live_server: Any, open_browser: Callable[..., Any]) -> Callable[..., Page]:
-    """Opens the app as Rob on a phone: `rob()`; options go to the browser."""
-
-    def open_app(**options: Any) -> Page:
-        page: Page = open_browser("rob", time_zone=NOON, **options).page
-        page.goto(f"{live_server.url}/")
-        page.get_by_label("E-mail").fill("rob@acme.test")
-        page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("heading", name="Today", exact=True)).to_be_visible()
-        return page
-
-    return open_app
+    return beat
 
 
 def faults(page: Page) -> list[str]:
@@ -114,7 +65,11 @@ def to(page: Page, live_server: Any, path: str, heading: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_from_signing_in_to_the_end_of_a_visit(
-    worked: World, live_server: Any, open_browser: Callable[..., Any], rob: Callable[..., Page], scheme: str
+    worked: World,
+    live_server: Any,
+    open_browser: Callable[..., Any],
+    on_the_beat: Callable[..., Page],
+    scheme: str,
 ) -> None:
     stranger: Page = open_browser("nobody", color_scheme=scheme).page
     stranger.goto(f"{live_server.url}/")
@@ -123,7 +78,7 @@ def test_axe_finds_nothing_from_signing_in_to_the_end_of_a_visit(
     assert faults(stranger) == []
     stranger.context.close()
 
-    page = rob(color_scheme=scheme)
+    page = on_the_beat(color_scheme=scheme)
     expect(page.get_by_text("Write minutes so it counts")).to_be_visible()
     assert faults(page) == []
 
@@ -158,9 +113,9 @@ def test_axe_finds_nothing_from_signing_in_to_the_end_of_a_visit(
 
 
 def test_axe_finds_nothing_on_the_forms_and_on_the_page_about_oneself(
-    worked: World, live_server: Any, rob: Callable[..., Page]
+    worked: World, live_server: Any, on_the_beat: Callable[..., Page]
 ) -> None:
-    page = rob()
+    page = on_the_beat()
     for path, heading in [
         ("/me", "Me"),
         ("/visits/past", "Log a past visit"),
@@ -178,8 +133,10 @@ def test_axe_finds_nothing_on_the_forms_and_on_the_page_about_oneself(
     assert faults(page) == []
 
 
-def test_axe_finds_nothing_on_empty_screens(north: World, live_server: Any, rob: Callable[..., Page]) -> None:
-    page = rob()
+def test_axe_finds_nothing_on_empty_screens(
+    beat: World, live_server: Any, on_the_beat: Callable[..., Page]
+) -> None:
+    page = on_the_beat()
     expect(page.get_by_text("No visits yet today")).to_be_visible()
     assert faults(page) == []
     to(page, live_server, "/visits", "My visits")
@@ -192,11 +149,11 @@ def test_axe_finds_nothing_on_empty_screens(north: World, live_server: Any, rob:
 
 
 def test_nothing_lies_beyond_the_edge_of_a_narrow_phone_even_with_large_text(
-    worked: World, live_server: Any, rob: Callable[..., Page]
+    worked: World, live_server: Any, on_the_beat: Callable[..., Page]
 ) -> None:
-    page = rob()
+    page = on_the_beat()
     page.set_viewport_size({"width": 320, "height": 640})
-    customer = worked.ids[LONG.strip()]
+    customer = worked.ids[LONG]
     for path in [
         "/today",
         "/customers",
@@ -216,9 +173,9 @@ def test_nothing_lies_beyond_the_edge_of_a_narrow_phone_even_with_large_text(
 
 
 def test_whatever_can_be_tapped_is_large_enough_for_a_thumb(
-    worked: World, live_server: Any, rob: Callable[..., Page]
+    worked: World, live_server: Any, on_the_beat: Callable[..., Page]
 ) -> None:
-    page = rob()
+    page = on_the_beat()
     # What a chip shows is smaller than what it takes: its ::after belongs to it.
     measure = """() => [...document.querySelectorAll('a[href], button, input:not([hidden]), select, textarea')]
       .filter(e => e.checkVisibility() && !e.closest('.skip'))
@@ -236,9 +193,9 @@ def test_whatever_can_be_tapped_is_large_enough_for_a_thumb(
 
 
 def test_a_sheet_keeps_the_keyboard_and_gives_it_back(
-    worked: World, live_server: Any, rob: Callable[..., Page]
+    worked: World, live_server: Any, on_the_beat: Callable[..., Page]
 ) -> None:
-    page = rob()
+    page = on_the_beat()
     to(page, live_server, "/visits/plan", "Plan a visit")
     opener = page.get_by_role("button", name="Choose a customer")
     opener.focus()
@@ -254,9 +211,9 @@ def test_a_sheet_keeps_the_keyboard_and_gives_it_back(
 
 
 def test_the_language_is_chosen_once_and_told_to_whoever_reads_aloud(
-    worked: World, live_server: Any, rob: Callable[..., Page]
+    worked: World, live_server: Any, on_the_beat: Callable[..., Page]
 ) -> None:
-    page = rob()
+    page = on_the_beat()
     to(page, live_server, "/me", "Me")
     page.get_by_role("button", name="中文").click()
     expect(page.get_by_role("heading", name="我", exact=True)).to_be_visible()

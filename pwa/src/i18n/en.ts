@@ -161,6 +161,8 @@ export const en = {
   whereAreYouWhy: 'Keeps time and place, then you choose',
   whereTitle: 'Which customer is this?',
   whereKept: (time: string) => `Time kept: ${time}.`,
+  whereKeptBoth: (time: string, accuracy: string) => `Time and place kept: ${time}, ${accuracy}.`,
+  visitedLately: 'Visited lately',
   whereLooking: 'Looking for your place',
   whereNoFix: 'No position. Choose by name; the visit is saved as unverified.',
   threeNearest: 'Nearest to you',

@@ -149,6 +149,8 @@ export const zh: Words = {
   whereAreYouWhy: '先记下时间和位置，再选客户',
   whereTitle: '这是哪位客户？',
   whereKept: (time) => `已记下时间：${time}。`,
+  whereKeptBoth: (time, accuracy) => `已记下时间和位置：${time}，${accuracy}。`,
+  visitedLately: '最近拜访过',
   whereLooking: '正在定位',
   whereNoFix: '没有定位。请按名称选择，拜访会存为未核实。',
   threeNearest: '离你最近',

@@ -16,6 +16,9 @@ export class Editor {
   readonly #visit: string;
   readonly #field: 'minutes' | 'next';
   readonly #draft: Draft;
+  readonly #place: Draft;
+  /** Where the caret stood when the writing was cut off; null: at the end. */
+  caret = $state<number | null>(null);
   #recorded = '';
   #writing: Promise<void> | null = null;
 
@@ -23,13 +26,15 @@ export class Editor {
     this.#visit = visit;
     this.#field = field;
     this.#draft = draft(`${field}:${visit}`);
+    this.#place = draft(`caret:${field}:${visit}`);
     this.#draft.savedAt.subscribe((at) => {
       if (at !== null) this.keptAt = at;
     });
   }
 
   async load(recorded: string): Promise<void> {
-    const kept = await this.#draft.load();
+    const [kept, place] = await Promise.all([this.#draft.load(), this.#place.load()]);
+    this.caret = place === null ? null : Number(place);
     this.#recorded = recorded;
     this.cutOff = kept !== null && kept !== recorded;
     this.text = kept ?? recorded;
@@ -47,16 +52,7 @@ export class Editor {
   typed(text: string, caret?: number | null): void {
     this.text = text;
     this.#draft.save(text);
-    if (caret !== null && caret !== undefined) remember(this.#key, caret);
-  }
-
-  get caret(): number {
-    const at = recall(this.#key);
-    return at === null ? this.text.length : Math.min(at, this.text.length);
-  }
-
-  get #key(): string {
-    return `rounds.caret:${this.#field}:${this.#visit}`;
+    if (caret !== null && caret !== undefined) this.#place.save(String(caret));
   }
 
   /** Writes the text into the record. One after the other: a second call waits for the first. */
@@ -84,33 +80,10 @@ export class Editor {
       // Typed on meanwhile: the draft is already ahead of the record again.
       if (this.text === text) {
         await this.#draft.clear();
-        forget(this.#key);
+        await this.#place.clear();
       }
     } catch {
       this.trouble = true;
     }
-  }
-}
-
-function remember(key: string, caret: number): void {
-  try {
-    localStorage.setItem(key, String(caret));
-  } catch {
-    /* the caret will stand at the end */
-  }
-}
-function recall(key: string): number | null {
-  try {
-    const kept = localStorage.getItem(key);
-    return kept === null ? null : Number(kept);
-  } catch {
-    return null;
-  }
-}
-function forget(key: string): void {
-  try {
-    localStorage.removeItem(key);
-  } catch {
-    /* nothing was kept */
   }
 }

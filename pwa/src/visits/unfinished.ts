@@ -1,22 +1,22 @@
-const KEY = 'rounds.unfinished';
+import { draft } from '../data';
 
 /**
- * The visit whose check-out sheet is open. A browser killed meanwhile comes back to it: the words are in the draft,
- * this only remembers where to look.
+ * The visit whose check-out sheet is open, kept as durably as the words themselves: a browser that was killed comes
+ * back to it. (What a page puts into localStorage is lost with a killed browser; a draft is not.)
  */
-export function unfinished(): string | null {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    return null;
-  }
+const note = () => draft('unfinished');
+
+/** Id of that visit, or null. */
+export async function unfinished(): Promise<string | null> {
+  return note().load();
 }
 
-export function setUnfinished(visit: string | null): void {
-  try {
-    if (visit) localStorage.setItem(KEY, visit);
-    else localStorage.removeItem(KEY);
-  } catch {
-    /* private browsing: the draft is still there, only the way back is longer */
-  }
+export async function setUnfinished(visit: string): Promise<void> {
+  const at = note();
+  at.save(visit);
+  await at.flush();
+}
+
+export async function finished(): Promise<void> {
+  await note().clear();
 }

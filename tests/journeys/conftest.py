@@ -1,0 +1,62 @@
+"""A rep with a password behind a live server, for the journeys through the rep's screens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import update
+
+from server.app import create_app
+from server.config import Config
+from server.db import db, writing
+from server.people.model import Login
+from server.people.session import hash_password
+from tests.conftest import SECRET
+from tests.phone import LONDON
+from tests.world import World
+
+PASSWORD = "rob walks the north"
+# A zone in which it is past noon just now: "an hour ago" is today there, whenever the tests run.
+NOON = f"Etc/GMT{datetime.now(UTC).hour - 13:+d}".replace("+0", "")
+LONG = ("Ein sehr langer Name " * 9).strip()
+RIGHT_TO_LEFT = "مخبز السلام للحلويات"
+
+
+@pytest.fixture
+def beat(
+    live_server: Any, sqlite_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """The organisation behind the live server. Rob has three customers: here, one kilometre and two away."""
+    monkeypatch.setattr("tests.world.ZONE", NOON)
+    app = create_app(Config(database_url=sqlite_url, secret=SECRET, state_dir=tmp_path / "state"))
+    world = World(app)
+    login = update(Login).where(Login.person_id == world.ids["rob"])
+    with app.app_context(), writing() as connection:
+        connection.execute(login.values(email="rob@acme.test", password_hash=hash_password(PASSWORD)))
+    here = {"lat": LONDON["latitude"], "lon": LONDON["longitude"]}
+    world.customer("Fennimore’s", grade="A", phone="+44 20 7946 0000", note="Ring twice.", **here)
+    world.customer(LONG, grade="B", lat=here["lat"] + 0.01, lon=here["lon"])
+    world.customer(RIGHT_TO_LEFT, grade="C", lat=here["lat"] + 0.02, lon=here["lon"])
+    yield world
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def on_the_beat(beat: World, live_server: Any, open_browser: Callable[..., Any]) -> Callable[..., Page]:
+    """Opens the app as Rob on a phone and signs him in: `on_the_beat()`; options go to the browser."""
+
+    def open_app(**options: Any) -> Page:
+        page: Page = open_browser("rob", time_zone=NOON, **options).page
+        page.goto(f"{live_server.url}/")
+        page.get_by_label("E-mail").fill("rob@acme.test")
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="Today", exact=True)).to_be_visible()
+        return page
+
+    return open_app
