@@ -237,7 +237,8 @@ class Days:
         wait = rng.uniform(1, 9) if call.signal else rng.uniform(900, 9000)
 
         def act(step: str, at: datetime, verb: str, ops: list[dict[str, Any]], who: str = author) -> Act:
-            return Act(at, who, identity(self.town.seed, call.id, step), "visit", call.id, verb, ops, wait)
+            of_step = identity(self.town.seed, call.id, step)
+            return Act(at, who, of_step, "visit", call.id, verb, ops, wait if who == author else 3)
 
         begun = [given("customer_id", call.customer.id), given("mode", call.mode), given("kind", call.kind)]
         check_in = given("check_in", clock.moment(call.begin))

@@ -226,10 +226,9 @@ def _clients(connection: Connection, scratch: Connection, org_id: str) -> Iterat
 
 def _idle_batches(connection: Connection, org_id: str) -> Iterator[Difference]:
     """Batches of which no journal entry is left."""
+    in_use = select(Journal.version).where(Journal.org_id == org_id)
     found = connection.execute(
-        select(Batch.version)
-        .outerjoin(Journal, (Journal.org_id == Batch.org_id) & (Journal.version == Batch.version))
-        .where(Batch.org_id == org_id, Journal.n.is_(None))
+        select(Batch.version).where(Batch.org_id == org_id, Batch.version.not_in(in_use))
     )
     for (version,) in found:
         yield Difference("batch", str(version), "row", "a batch without entries", None)
