@@ -143,6 +143,22 @@ describe('numbers', () => {
   });
 });
 
+test('what a copied profile had confirmed comes back after a backup, though its numbers were taken since', async () => {
+  const server = new Server();
+  const empty = server.backup();
+  const one = await Phone.make();
+  await one.desk.outbox.client();
+  const two = await one.clone();
+  const [a] = await two.save(change('v1', 'create', []));
+  await two.exchange(server);
+  server.restore(empty);
+  const [b] = await one.save(change('v2', 'create', []));
+  await one.exchange(server);
+  // The second phone finds its only number in use, by something else, with nothing of its own unsent.
+  await two.exchange(server);
+  expect(server.state.applied.map((m) => m.id)).toEqual([b, a]);
+});
+
 describe('what can not be taken', () => {
   test('one change too large by itself is voided under its number and the others pass', async () => {
     const server = new Server();

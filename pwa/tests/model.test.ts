@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { exchange } from '../src/data/exchange';
 import { fold, Model } from '../src/data/model';
+import type { Transport } from '../src/data/wire';
 import { change, Phone, set } from './phone';
 import { Server } from './server';
 
@@ -102,6 +104,23 @@ describe('views are the replica plus what is unacknowledged', () => {
     expect(model.visitsOfDay('2026-11-21')).toEqual(fresh.visitsOfDay('2026-11-21'));
     expect(model.openVisit()).toBeNull();
   });
+});
+
+test('a record does not blink between its receipt and its row', async () => {
+  const server = new Server();
+  server.pageLimit = 1;
+  const phone = await Phone.make();
+  for (let i = 0; i < 3; i++) server.put('customer', `c${i}`, { name: `${i}` }, ['person:me']);
+  await phone.save(change('v1', 'create', [set('minutes', 'in sight')]));
+  let answers = 0;
+  const transport: Transport = async (request) => {
+    if (++answers > 2) throw new Error('no network');
+    return server.answer(request);
+  };
+  await exchange(phone.desk, transport, () => {});
+  expect(phone.desk.model.receipt('visit', 'v1').state).toBe('sent');
+  expect((await phone.held()).has('visit v1')).toBe(false);
+  expect(phone.desk.model.visit('v1')?.minutes).toBe('in sight');
 });
 
 describe('receipts tell the truth', () => {

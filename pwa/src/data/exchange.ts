@@ -131,7 +131,9 @@ export async function exchange(
       pulling = false;
       continue;
     }
-    return { how: 'busy', retryMs: reply.retryAfterMs ?? undefined };
+    // A refusal of the whole request is no lack of signal; the work stays here and is tried again.
+    const how = status >= 500 || status === 429 ? 'busy' : 'stopped';
+    return { how, retryMs: reply.retryAfterMs ?? undefined };
   }
 }
 

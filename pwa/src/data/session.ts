@@ -7,7 +7,7 @@ import { ask, Unreachable } from './http';
 import { dropSearches, resumeLocating } from './locating';
 import { Outbox } from './outbox';
 import { forgetFix } from './place';
-import { persist } from './storage';
+import { lookPersisted, persist } from './storage';
 import type { Me, Session, SignInResult, SignOutResult, Team } from './types';
 import { uuid } from './uuid';
 
@@ -44,6 +44,7 @@ async function open(me: Me): Promise<void> {
   await resetContact();
   await resumeLocating();
   await resumeCheckOuts();
+  void lookPersisted();
   void desk.outbox.prune().catch(() => {});
   void pruneOldVisits();
 }

@@ -37,6 +37,12 @@ export async function persist(): Promise<boolean | null> {
   }
 }
 
+/** Whether the browser has promised it already; asks nobody. */
+export async function lookPersisted(): Promise<void> {
+  if (typeof navigator === 'undefined' || !navigator.storage?.persisted) return;
+  persistedStore.set(await navigator.storage.persisted().catch(() => null));
+}
+
 /** Bytes used and allowed, null where the browser does not tell. */
 export async function quota(): Promise<{ used: number; allowed: number } | null> {
   if (typeof navigator === 'undefined' || !navigator.storage?.estimate) return null;
