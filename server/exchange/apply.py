@@ -13,10 +13,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from server.db import is_busy, writing
 from server.exchange import rights
@@ -37,6 +38,25 @@ log = logging.getLogger("rounds")
 
 CLIENT_FORKED = "CLIENT_FORKED"
 SEQ_GAP = "SEQ_GAP"
+
+
+# Built once: SQLAlchemy takes longer to build a statement than SQLite to run it.
+_HEAD = select(Head.__table__).where(Head.org_id == bindparam("org")).with_for_update()
+_MOVE_HEAD = (
+    update(Head)
+    .where(Head.org_id == bindparam("org"))
+    .values(version=bindparam("new_version"), entries=bindparam("entries"), chain=bindparam("chain"))
+)
+_CLIENTS = select(Client.__table__).where(
+    Client.org_id == bindparam("org"), Client.id.in_(bindparam("ids", expanding=True))
+)
+_KNOWN = (
+    select(Journal.__table__)
+    .where(Journal.org_id == bindparam("org"), Journal.mutation_id.in_(bindparam("ids", expanding=True)))
+    .order_by(Journal.n.desc())  # so that the first of several, the one that was applied, is remembered
+)
+_INSERT_BATCH = insert(Batch)
+_INSERT_JOURNAL = insert(Journal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +140,7 @@ def apply(submission: Submission) -> Answer:
 
 def lock_head(connection: Connection, org_id: str) -> dict[str, Any]:
     """The organisation's head, locked to the end of the transaction."""
-    found = (
-        connection.execute(select(Head.__table__).where(Head.org_id == org_id).with_for_update())
-        .mappings()
-        .one()
-    )
-    return dict(found)
+    return dict(connection.execute(_HEAD, {"org": org_id}).mappings().one())
 
 
 def _apply(connection: Connection, submission: Submission, *, internal: bool = False) -> Answer:
@@ -141,11 +156,13 @@ def _apply(connection: Connection, submission: Submission, *, internal: bool = F
         journal = write(connection, submission, sorted_.fresh, client, head, internal=internal)
         newest = journal[-1]
         version, last_seq = newest["version"], newest["seq"]
-        connection.execute(
-            update(Head)
-            .where(Head.org_id == actor.org_id)
-            .values(version=version, entries=newest["n"], chain=newest["chain"])
-        )
+        moved = {
+            "org": actor.org_id,
+            "new_version": version,
+            "entries": newest["n"],
+            "chain": newest["chain"],
+        }
+        connection.execute(_MOVE_HEAD, moved)
         entries |= {entry["seq"]: entry for entry in journal}
     _remember(connection, submission, client, last_seq)
     receipts = [_receipt(item, entries[seq]) for seq, item in sorted_.kept]
@@ -173,8 +190,8 @@ def write(
     if work.people_changed:
         grant.refresh(connection, actor.org_id, submission.received_at)
     refresh_days(connection, actor.org_id, work.rep_days)
-    connection.execute(insert(Batch), [_batch(submission, work.version, client["root"])])
-    connection.execute(insert(Journal), journal)
+    connection.execute(_INSERT_BATCH, [_batch(submission, work.version, client["root"])])
+    connection.execute(_INSERT_JOURNAL, journal)
     return journal
 
 
@@ -182,9 +199,7 @@ def _client(connection: Connection, submission: Submission) -> dict[str, Any] | 
     """The client's row, made if it is new; None for a client id of somebody else."""
     org_id = submission.actor.org_id
     wanted = [submission.client] + ([submission.predecessor] if submission.predecessor else [])
-    rows = connection.execute(
-        select(Client.__table__).where(Client.org_id == org_id, Client.id.in_(wanted))
-    ).mappings()
+    rows = connection.execute(_CLIENTS, {"org": org_id, "ids": wanted}).mappings()
     known = {row["id"]: dict(row) for row in rows}
     client = known.get(submission.client)
     if client is not None:
@@ -258,6 +273,7 @@ def _settle_all(
     known = {row["mutation_id"]: dict(row) for row in sorted(rows, key=lambda row: row["n"], reverse=True)}
     mine = _clients_of(work, {row["client_id"] for row in known.values()})
     work.load(_wanted(fresh))
+    work.load(_behind(work))
     for kind, values in _uniques(fresh).items():
         work.look_up_holders(WRITABLE[kind], values)
     number, chain = head["entries"], head["chain"]
@@ -336,6 +352,14 @@ def _clients_of(work: Work, ids: set[str]) -> set[str]:
         )
     )
     return {client for (client,) in rows}
+
+
+def _behind(work: Work) -> list[tuple[str, str]]:
+    """What the loaded visits stand on: their customers, by which they are judged, and whose team is told."""
+    visits = [row.entity.values for (kind, _), row in work.rows.items() if kind == "visit" and row.entity]
+    return [("customer", visit["customer_id"]) for visit in visits] + [
+        ("person", visit["rep_id"]) for visit in visits if visit["rep_id"] != work.actor.id
+    ]
 
 
 def _wanted(fresh: list[tuple[int, Item]]) -> list[tuple[str, str]]:
@@ -552,10 +576,19 @@ def _remember(connection: Connection, submission: Submission, client: dict[str, 
                 "persisted": device.persisted,
                 "push": device.push,
             }
+    key = {"org": submission.actor.org_id, "client": client["id"]}
     connection.execute(
+        _remembering(tuple(values)), key | {f"new_{name}": value for name, value in values.items()}
+    )
+
+
+@cache
+def _remembering(names: tuple[str, ...]) -> Any:
+    columns: Any = Client.__table__.columns
+    return (
         update(Client)
-        .where(Client.org_id == submission.actor.org_id, Client.id == client["id"])
-        .values(values)
+        .where(Client.org_id == bindparam("org"), Client.id == bindparam("client"))
+        .values({name: bindparam(f"new_{name}", type_=columns[name].type) for name in names})
     )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 
 from server.db import upsert
 from server.exchange.kinds import READABLE, WRITABLE, Kind
 from server.exchange.model import Parked, Position
-from server.people.grant import parents_of
+from server.people.grant import held, parents_of
 from server.people.model import Grant, Organisation, Setting
 from server.people.rules import LEADERS, above
 from server.visits.model import RepDay, VisitKind
@@ -50,6 +51,29 @@ class Row:
         """The field values; raises AttributeError for an entity that does not exist."""
         assert self.entity is not None
         return self.entity.values
+
+
+# Statements of every exchange are built once: SQLAlchemy takes longer to build one than SQLite to run it.
+_SETTINGS = select(Setting.key, Setting.value).where(Setting.org_id == bindparam("org"))
+_VISIT_KINDS = select(VisitKind.code, VisitKind.min_minutes).where(VisitKind.org_id == bindparam("org"))
+_ZONE = select(Organisation.time_zone).where(Organisation.id == bindparam("org"))
+_POSITIONS_OF = select(func.sum(RepDay.in_person), func.sum(RepDay.no_position)).where(
+    RepDay.org_id == bindparam("org"), RepDay.rep_id == bindparam("rep"), RepDay.day >= bindparam("since")
+)
+_TOLD = select(Position.scope, Position.kind, Position.id).where(
+    Position.org_id == bindparam("org"),
+    Position.kind.in_(bindparam("kinds", expanding=True)),
+    Position.id.in_(bindparam("ids", expanding=True)),
+    Position.removed_at.is_(None),
+)
+
+
+@cache
+def _entities(name: str) -> Any:
+    table: Any = WRITABLE[name].model.__table__
+    return select(table).where(
+        table.c.org_id == bindparam("org"), table.c.id.in_(bindparam("ids", expanding=True))
+    )
 
 
 class Work:
@@ -94,11 +118,9 @@ class Work:
                 by_kind.setdefault(name, set()).add(entity)
         for name, ids in by_kind.items():
             kind = WRITABLE[name]
-            table: Any = kind.model.__table__
-            found = self.connection.execute(
-                select(table).where(table.c.org_id == self.org_id, table.c.id.in_(ids))
-            ).mappings()
-            for row in found:
+            for row in self.connection.execute(
+                _entities(name), {"org": self.org_id, "ids": list(ids)}
+            ).mappings():
                 self.rows[name, row["id"]] = Row(
                     kind,
                     row["id"],
@@ -122,34 +144,21 @@ class Work:
             if self.actor.id is None:
                 self._scopes = frozenset()
             else:
-                self._scopes = frozenset(
-                    scope
-                    for (scope,) in self.connection.execute(
-                        select(Grant.scope).where(
-                            Grant.org_id == self.org_id,
-                            Grant.person_id == self.actor.id,
-                            Grant.until.is_(None),
-                        )
-                    )
-                )
+                self._scopes = held(self.connection, self.org_id, self.actor.id)
         return self._scopes
 
     @property
     def settings(self) -> dict[str, Any]:
         """The organisation's settings."""
         if self._settings is None:
-            rows = self.connection.execute(
-                select(Setting.key, Setting.value).where(Setting.org_id == self.org_id)
-            )
+            rows = self.connection.execute(_SETTINGS, {"org": self.org_id})
             self._settings = {row.key: row.value for row in rows}
         return self._settings
 
     def visit_kind(self, code: str | None) -> Mapping[str, Any] | None:
         """The minimum minutes of a visit kind by mode, None for an unknown one."""
         if self._visit_kinds is None:
-            rows = self.connection.execute(
-                select(VisitKind.code, VisitKind.min_minutes).where(VisitKind.org_id == self.org_id)
-            )
+            rows = self.connection.execute(_VISIT_KINDS, {"org": self.org_id})
             self._visit_kinds = {row.code: row.min_minutes for row in rows}
         return self._visit_kinds.get(code) if code else None
 
@@ -157,20 +166,15 @@ class Work:
         """A rep's visits in person of the last 30 days before receipt, and how many of them have no position."""
         if rep_id not in self._positions_of:
             since = (self.received_at - timedelta(days=30)).date().isoformat()
-            found = self.connection.execute(
-                select(func.sum(RepDay.in_person), func.sum(RepDay.no_position)).where(
-                    RepDay.org_id == self.org_id, RepDay.rep_id == rep_id, RepDay.day >= since
-                )
-            ).one()
+            about = {"org": self.org_id, "rep": rep_id, "since": since}
+            found = self.connection.execute(_POSITIONS_OF, about).one()
             self._positions_of[rep_id] = (int(found[0] or 0), int(found[1] or 0))
         return self._positions_of[rep_id]
 
     def organisation_zone(self) -> str:
         """The organisation's own time zone."""
         if self._zone is None:
-            self._zone = self.connection.execute(
-                select(Organisation.time_zone).where(Organisation.id == self.org_id)
-            ).scalar_one()
+            self._zone = self.connection.execute(_ZONE, {"org": self.org_id}).scalar_one()
         return self._zone
 
     def team_of(self, person_id: str | None) -> str | None:
@@ -326,14 +330,8 @@ class Work:
         known: dict[tuple[str, str], set[str]] = {}
         old = [row.id for row in changed if row.was is not None]
         if old:
-            rows = self.connection.execute(
-                select(Position.scope, Position.kind, Position.id).where(
-                    Position.org_id == self.org_id,
-                    Position.kind.in_({row.kind.name for row in changed}),
-                    Position.id.in_(old),
-                    Position.removed_at.is_(None),
-                )
-            )
+            kinds = list({row.kind.name for row in changed})
+            rows = self.connection.execute(_TOLD, {"org": self.org_id, "kinds": kinds, "ids": old})
             for scope, kind, entity in rows:
                 known.setdefault((kind, entity), set()).add(scope)
         positions = []

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from server.db import Model, upsert
 from server.people import rules
 from server.people.model import Grant, Person, Team
+
+_HELD = select(Grant.scope).where(
+    Grant.org_id == bindparam("org"), Grant.person_id == bindparam("person"), Grant.until.is_(None)
+)
 
 
 def parents_of(connection: Connection, org_id: str) -> dict[str, str | None]:
@@ -20,9 +24,7 @@ def parents_of(connection: Connection, org_id: str) -> dict[str, str | None]:
 
 def held(connection: Connection, org_id: str, person_id: str) -> frozenset[str]:
     """The scopes a person belongs to now."""
-    rows = connection.execute(
-        select(Grant.scope).where(Grant.org_id == org_id, Grant.person_id == person_id, Grant.until.is_(None))
-    )
+    rows = connection.execute(_HELD, {"org": org_id, "person": person_id})
     return frozenset(scope for (scope,) in rows)
 
 
