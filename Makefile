@@ -27,7 +27,7 @@ help: ## list what can be done
 	@echo "make clean     remove what was built (the data in var/ stays)"
 
 demo: setup build
-	$(BIN)/rounds demo --port $(PORT) --lang $(DEMO_LANG) $(if $(LAN),--lan)
+	@$(BIN)/rounds demo --port $(PORT) --lang $(DEMO_LANG) $(if $(LAN),--lan)
 
 test: lint types build browser
 	$(NPM) run --silent test
@@ -90,5 +90,6 @@ pwa/node_modules/.rounds: pwa/package-lock.json pwa/package.json | .venv/.lock
 	@touch $@
 
 pwa/dist/index.html: pwa/node_modules/.rounds $(PWA_SOURCES)
-	@$(NPM) run --silent build
+	@echo "Building the phone's pages ..."
+	@log="$(CURDIR)/pwa/node_modules/.build.log"; $(NPM) run --silent build > "$$log" 2>&1 || { cat "$$log"; exit 1; }
 	@touch $@
