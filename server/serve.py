@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import ssl
@@ -17,6 +18,8 @@ from granian.log import LogLevels
 
 from server.config import Config, from_environment
 from server.db import migrate
+
+log = logging.getLogger("rounds")
 
 MOST_WORKERS = 4
 """More processes than this only queue for the organisation's lock, unless somebody knows better."""
@@ -70,8 +73,11 @@ def ready(serving: Serving) -> Config:
 
 def run(serving: Serving) -> None:
     """Serve a migrated database until SIGTERM or SIGINT."""
-    import server.app  # noqa: F401, PLC0415 - once here, before the workers are forked, instead of in each of them
+    import server.app  # noqa: PLC0415 - once here, before the workers are forked, instead of in each of them
 
+    if not (from_environment().pwa_dir / "index.html").exists():
+        server.app.log_as_json()
+        log.warning("the pages are not built: only the API is served; `make build` builds them")
     sys.stdout.flush()  # or each worker would print it again
     _granian(serving).serve()
 

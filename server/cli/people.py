@@ -229,6 +229,36 @@ def person_invite(
     _say_link(link, days, code=not no_qr)
 
 
+@person_command.command("change")
+@click.option("--email", prompt="E-mail", help="Whom to change.")
+@click.option("--name", help="Their name from now on.")
+@click.option("--role", type=click.Choice(ROLES), help="Their role from now on.")
+@click.option("--team", help="Their team from now on, by name or id.")
+@click.option("--zone", help="Their time zone from now on.")
+@language_option
+@organisation_option
+@plainly
+def person_change(
+    email: str,
+    name: str | None,
+    role: str | None,
+    team: str | None,
+    zone: str | None,
+    language: str | None,
+    slug: str | None,
+) -> None:
+    """Change somebody's name, role, team, time zone or language. What they logged stays theirs."""
+    told = {
+        "name": name,
+        "role": role,
+        "time_zone": zone,
+        "locale": LANGUAGES[language] if language else None,
+    }
+    with within(slug) as of:
+        changed = admin.change_person(of["id"], email, told, team, now())
+    click.echo(f"Changed {', '.join(changed)} of {email}." if changed else f"{email} is like that already.")
+
+
 @person_command.command("deactivate")
 @click.option("--email", prompt="E-mail", help="Whom to deactivate.")
 @organisation_option
@@ -252,7 +282,11 @@ def person_activate(email: str, slug: str | None) -> None:
 
 
 def _link(url: str | None, secret: str) -> str:
-    base = url or min(from_environment().origins, default="") or "http://localhost:8080"
+    base = (
+        url
+        or min(from_environment().origins, key=lambda each: (not each.startswith("https"), each), default="")
+        or "http://localhost:8080"
+    )
     return f"{base.rstrip('/')}/invite/{secret}"
 
 

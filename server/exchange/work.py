@@ -346,7 +346,18 @@ class Work:
                 positions.append(self._position(f"person:{made['author_id']}", kind, entity, False, None))
             if team:
                 positions.append(self._position(f"lead:{team}", kind, entity, False, None))
+            if not made["author_id"]:
+                positions += [
+                    self._position(scope, kind, entity, False, None) for scope in self._concerned(made)
+                ]
         upsert(Position, self.connection, positions)
+
+    def _concerned(self, made: Mapping[str, Any]) -> set[str]:
+        """Who must see what an import ran into, for it has no author: whose entity it is, and their leads."""
+        row = self.rows.get((made["kind"], made["entity"]))
+        if row is None or row.entity is None or row.kind.org_wide:
+            return set()
+        return {scope.replace("team:", "lead:") for scope in self.audience(row)}
 
     def _position(self, scope: str, kind: str, entity: str, removed: bool, day: str | None) -> dict[str, Any]:
         return {

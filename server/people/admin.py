@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -31,6 +31,9 @@ from sync.policy import is_uuid
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 1024
 INVITE_DAYS = 7
+
+NEED_A_TEAM = frozenset({"rep", "manager"})
+"""Roles that mean nothing without a team."""
 
 _EMAIL = re.compile(r"[^\s@,;<>\"\x00-\x1f]{1,64}@[^\s@,;<>\"\x00-\x1f]+")
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is misread aloud or on paper
@@ -145,6 +148,47 @@ def person_of(connection: Connection, org_id: str, email: str) -> dict[str, Any]
     return dict(row)
 
 
+def change_person(
+    org_id: str, email: str, told: Mapping[str, str | None], team: str | None, now: datetime
+) -> list[str]:
+    """Change fields of somebody (None says nothing), and their team; returns what changed. Raises `Refused`."""
+    if told.get("time_zone"):
+        checked_zone(str(told["time_zone"]))
+    with writing() as connection:
+        lock_head(connection, org_id)
+        person = person_of(connection, org_id, email)
+        wanted = {name: value for name, value in told.items() if value is not None}
+        if team is not None:
+            wanted["team_id"] = team_of(connection, org_id, team)
+        new = {name: value for name, value in wanted.items() if value != person[name]}
+        if not new:
+            return []
+        if "role" in new and person["role"] == "administrator":
+            _refuse_last(connection, org_id, person)
+        if not (new.get("team_id") or person["team_id"]) and new.get("role") in NEED_A_TEAM:
+            raise Refused(f"A {new['role']} needs a team. Say --team; see `rounds team list`.")
+        old = {name: person[name] for name in new}
+        change = Change("person", person["id"], "update", new, old, base=person["version"])
+        all_applied(
+            write_within(connection, system(org_id), client_of(org_id, "cli"), [change], now), [change]
+        )
+    return [name.removesuffix("_id").replace("_", " ") for name in new]
+
+
+def _refuse_last(connection: Connection, org_id: str, person: Mapping[str, Any]) -> None:
+    """Refuse to lose the last active administrator."""
+    others = connection.execute(
+        select(func.count()).where(
+            Person.org_id == org_id,
+            Person.role == "administrator",
+            Person.active.is_(True),
+            Person.id != person["id"],
+        )
+    ).scalar_one()
+    if not others:
+        raise Refused(f"{person['name']} is the only administrator. Add another one first.")
+
+
 def set_active(org_id: str, email: str, active: bool, now: datetime) -> bool:
     """Deactivate somebody, or take them back; whether that changed anything. Raises `Refused`.
 
@@ -159,16 +203,7 @@ def set_active(org_id: str, email: str, active: bool, now: datetime) -> bool:
         if person["active"] == active:
             return False
         if not active and person["role"] == "administrator":
-            others = connection.execute(
-                select(func.count()).where(
-                    Person.org_id == org_id,
-                    Person.role == "administrator",
-                    Person.active.is_(True),
-                    Person.id != person["id"],
-                )
-            ).scalar_one()
-            if not others:
-                raise Refused(f"{person['name']} is the only administrator. Add another one first.")
+            _refuse_last(connection, org_id, person)
         change = Change(
             "person",
             person["id"],
@@ -307,7 +342,7 @@ def _team_for(connection: Connection, org_id: str, team: str | None, role: str) 
     """Who works in the field or leads has a team: the one named, or the only one there is."""
     if team is not None:
         return team_of(connection, org_id, team)
-    if role not in {"rep", "manager"}:
+    if role not in NEED_A_TEAM:
         return None
     rows = connection.execute(
         select(Team.id).where(Team.org_id == org_id, Team.archived.is_(False)).limit(2)

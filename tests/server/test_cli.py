@@ -241,6 +241,29 @@ def test_a_deactivated_person_cannot_sign_in_and_the_journal_says_when(rounds: C
     assert verbs == ["create", "create", "update", "update"]
 
 
+def test_a_person_changes_team_and_role_and_reads_accordingly(rounds: Commands, app: Any):
+    rounds.init()
+    rounds("team", "add", "North")
+    rounds("person", "add", "--name", "Bo", "--email", "bo@acme.test", "--team", "Everybody")
+    secret = rounds("token", "create", "--email", "bo@acme.test").stdout.strip()
+    change = ("person", "change", "--email", "bo@acme.test")
+    said = rounds(
+        *change, "--team", "North", "--role", "manager", "--name", "Bo B.", "--language", "zh"
+    ).output
+    assert "name, role, locale, team" in said
+    me = app.test_client().get("/api/me", headers={"Authorization": f"Bearer {secret}"}).json
+    assert (me["person"]["name"], me["person"]["role"], me["person"]["locale"]) == (
+        "Bo B.",
+        "manager",
+        "zh-Hans",
+    )
+    assert [team["name"] for team in me["teams"]] == ["North"]
+    assert "already" in rounds(*change, "--team", "North").output
+    assert "no time zone" in rounds(*change, "--zone", "Mars", code=1).output
+    admin = ("person", "change", "--email", "admin@acme.test")
+    assert "only administrator" in rounds(*admin, "--role", "finance", code=1).output
+
+
 def test_the_last_administrator_stays(rounds: Commands):
     rounds.init()
     deactivate = ("person", "deactivate", "--email", "admin@acme.test")

@@ -220,11 +220,11 @@ def test_a_phone_finds_the_certificate_and_the_way_on_over_plain_http(tmp_path: 
 
 
 @pytest.fixture
-def demo(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The demo's command, which comes back when it would begin to serve; `demo.served` says how it would."""
     from server.cli import run
 
-    rounds = Commands(sqlite_url, tmp_path / "state")
+    rounds = Commands(f"sqlite:///{tmp_path / 'demo.db'}", tmp_path / "state")
     served: list[Any] = []
     monkeypatch.setattr(run, "run", served.append)
     rounds.served = served  # type: ignore[attr-defined]
@@ -241,4 +241,29 @@ def test_the_demo_stays_out_of_a_database_in_which_somebody_works(demo: Any):
 def test_the_demo_needs_its_port_before_it_makes_anything(demo: Any, tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "cannot listen" in demo("demo", "--port", str(taken.getsockname()[1]), code=1).output
-    assert "no organisation" in demo("team", "list", code=1).output
+    assert not (tmp_path / "demo.db").exists()
+
+
+@pytest.mark.slow
+def test_the_demo_prints_an_address_and_three_sign_ins_and_keeps_them(demo: Any, tmp_path: Path):
+    port = free_port()
+    said = demo("demo", "--port", str(port)).stdout
+    first, *sign_ins = said.splitlines()
+    assert first == f"Rounds is at http://127.0.0.1:{port}"
+    assert [line.split()[0] for line in sign_ins] == ["rep", "manager", "administrator"]
+    assert demo("demo", "--port", str(port)).stdout == said
+    assert [serving.port for serving in demo.served] == [port, port]
+    server = LiveServer(f"sqlite:///{tmp_path / 'demo.db'}", tmp_path / "state", port)
+    server.start()
+    try:
+        for line in sign_ins:
+            role, email, password = line.split()
+            device = {"client": "6f9619ff-8b86-4011-b42d-00c04fc964ff", "name": ""}
+            asked = json.dumps({"email": email, "password": password, "device": device}).encode()
+            request = urllib.request.Request(
+                f"{server.url}/api/session", asked, {"Content-Type": "application/json"}
+            )
+            with urllib.request.urlopen(request) as answer:
+                assert json.load(answer)["person"]["role"] == role
+    finally:
+        server.stop()

@@ -209,6 +209,8 @@ def test_where_file_and_person_both_changed_a_field_the_loser_is_kept(
     with app.app_context(), reading() as connection:
         conflict = connection.execute(select(Conflict.__table__)).mappings().one()
     assert {conflict["kept"], conflict["lost"]} == {"999", "222"}
+    phone.pull()
+    assert phone.held("conflict")[conflict["id"]]["lost"] == conflict["lost"]
     assert customers(app)["1"]["phone"] == conflict["kept"]
 
 
