@@ -25,6 +25,7 @@ from server.customers.routes import blueprint as customers
 from server.db import db, engine_options, reading
 from server.docs import page
 from server.errors import Problem
+from server.exchange.contract import components
 from server.exchange.documents import MOST_BYTES
 from server.exchange.routes import blueprint as exchange
 from server.packing import pack, pack_file
@@ -68,6 +69,8 @@ site = Blueprint("site", __name__)
 class Api(flask_smorest.Api):
     """OpenAPI without error handlers of its own: `server.errors` answers everything in one shape."""
 
+    ERROR_SCHEMA = errors.ErrorSchema
+
     def _register_error_handlers(self) -> None:
         pass
 
@@ -97,6 +100,8 @@ def create_app(settings: Config | None = None) -> Flask:
             "info": {"description": "Field activity, self-hosted. See /api/schema for the exchange."}
         },
     )
+    for name, schema in components().items():
+        api.spec.components.schema(name, component=schema)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
     app.extensions["rounds_spec"] = api.spec.to_dict

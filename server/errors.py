@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from flask import Flask, Response, g, jsonify
+from marshmallow import INCLUDE, Schema, fields
 from werkzeug.exceptions import HTTPException
 
 from server.db import is_busy
@@ -25,6 +26,18 @@ CODES = {
     429: "TOO_MANY_ATTEMPTS",
     503: "BUSY",
 }
+
+
+class ErrorSchema(Schema):
+    """An error as it travels; some carry further members, such as `last_seq`."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    code = fields.String(required=True)
+    detail = fields.String(required=True)
+    fields_ = fields.Dict(required=True, data_key="fields")
+    request_id = fields.String(required=True, allow_none=True)
 
 
 class Problem(Exception):

@@ -98,6 +98,21 @@ def contract() -> dict[str, Any]:
     }
 
 
+def components() -> dict[str, Any]:
+    """The same definitions as OpenAPI wants them, so that its document refers to nothing outside itself."""
+    found: dict[str, Any] = _moved(contract()["$defs"])
+    return found
+
+
+def _moved(document: Any) -> Any:
+    if isinstance(document, dict):
+        return {
+            key: value.replace("#/$defs/", "#/components/schemas/") if key == "$ref" else _moved(value)
+            for key, value in document.items()
+        }
+    return [_moved(one) for one in document] if isinstance(document, list) else document
+
+
 def _kind(kind: Kind) -> dict[str, Any]:
     rules = kind.policy
     return {

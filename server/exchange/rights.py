@@ -36,7 +36,7 @@ def complete(work: Work, mutation: Mutation) -> Mutation:
         else:
             owner = given.get("owner_id")
             missing |= {
-                "team_id": work.team_of(owner if isinstance(owner, str) else None)
+                "team_id": work.team_of(owner if is_uuid(owner) else None)
                 or actor.team_id
                 or work.root_team(),
                 "lifecycle": "customer",

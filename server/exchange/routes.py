@@ -37,7 +37,7 @@ def actor_of(principal: Principal) -> Actor:
 @blueprint.route("/sync", methods=["POST"])
 @blueprint.doc(
     requestBody={
-        "content": {"application/json": {"schema": {"$ref": "/api/schema#/$defs/exchange"}}},
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/exchange"}}},
         "required": True,
     }
 )
