@@ -23,6 +23,7 @@ COMMANDS = {
     "person": "people",
     "team": "people",
     "token": "people",
+    "device": "people",
     "import": "data",
     "export": "data",
     "check": "data",

@@ -1,4 +1,4 @@
-"""Commands about people: init, person, team, token."""
+"""Commands about people: init, person, team, token, device."""
 
 from __future__ import annotations
 
@@ -407,3 +407,52 @@ def token_revoke(token_id: str, slug: str | None) -> None:
     with within(slug) as of:
         found = admin.revoke_token(of["id"], token_id, now())
     click.echo(f"Revoked token {found['id'][:8]} of {found['email']}.")
+
+
+# -- device ------------------------------------------------------------------------------------------------------------
+
+
+@click.group("device")
+def device_command() -> None:
+    """Phones and browsers that people signed in on: list, revoke."""
+
+
+@device_command.command("list")
+@organisation_option
+@json_option
+@plainly
+def device_list(slug: str | None, as_json: bool) -> None:
+    """List devices: id, whose, what, since when, last contact, what it then held unsent, and whether revoked."""
+    with within(slug) as of:
+        found = admin.devices(of["id"])
+    if as_json:
+        say_json(found)
+        return
+    rows = [("ID", "E-MAIL", "NAME", "SIGNED IN", "LAST CONTACT", "UNSENT", "")]
+    for each in found:
+        contact = each["contact_at"].strftime("%Y-%m-%d %H:%MZ") if each["contact_at"] else "never"
+        rows.append(
+            (
+                each["id"][:8],
+                each["email"] or "",
+                each["name"],
+                each["created_at"].strftime("%Y-%m-%d"),
+                contact,
+                str(each["unsent"] or 0),
+                "revoked" if each["revoked_at"] else "",
+            )
+        )
+    table(rows)
+
+
+@device_command.command("revoke")
+@click.argument("device_id")
+@organisation_option
+@plainly
+def device_revoke(device_id: str, slug: str | None) -> None:
+    """Revoke a device by its id, or the beginning of it: its sessions end at once."""
+    with within(slug) as of:
+        found = admin.revoke_device(of["id"], device_id, now())
+    click.echo(f"Revoked device {found['id'][:8]} of {found['email']}.")
+    if found["unsent"]:
+        click.echo(f"It held {found['unsent']} unsent; they leave it once somebody signs in there again.")

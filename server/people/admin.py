@@ -22,8 +22,9 @@ from server.auth import digest_of, new_secret
 from server.db import reading, writing
 from server.exchange.apply import lock_head
 from server.exchange.door import Change, client_of, write_within
+from server.exchange.model import Client
 from server.exchange.work import Actor
-from server.people.model import ApiToken, Invite, Login, Organisation, Person, Team
+from server.people.model import ApiToken, Device, Invite, Login, Organisation, Person, Team
 from server.people.rules import ROLES
 from server.people.session import hash_password, normal
 from sync.policy import is_uuid
@@ -393,21 +394,68 @@ def tokens(org_id: str) -> list[dict[str, Any]]:
 
 def revoke_token(org_id: str, which: str, now: datetime) -> dict[str, Any]:
     """Revoke the token whose id begins with `which` (4 characters or more) and return it; raises `Refused`."""
-    found = [token for token in tokens(org_id) if len(which) >= 4 and token["id"].startswith(which.lower())]
-    if not found:
-        raise Refused(f"There is no token {which}. See `rounds token list`.")
-    if len(found) > 1:
-        raise Refused(f"{len(found)} tokens begin with {which}; give more of the id.")
-    with writing() as connection:
-        connection.execute(
-            update(ApiToken)
-            .where(ApiToken.org_id == org_id, ApiToken.id == found[0]["id"], ApiToken.revoked_at.is_(None))
-            .values(revoked_at=now)
-        )
-    return found[0]
+    found = _one(tokens(org_id), which, "token")
+    _revoke(ApiToken, org_id, found["id"], now)
+    return found
+
+
+# -- devices -----------------------------------------------------------------------------------------------------------
+
+
+def devices(org_id: str) -> list[dict[str, Any]]:
+    """All devices that somebody signed in on, newest first: id, name, email, created_at, contact_at, unsent, revoked_at.
+
+    `contact_at` and `unsent` are what its outbox last told the server.
+    """
+    with reading() as connection:
+        rows = connection.execute(
+            select(
+                Device.id,
+                Device.name,
+                Login.email,
+                Device.created_at,
+                Device.revoked_at,
+                Client.contact_at,
+                Client.unsent,
+            )
+            .outerjoin(Login, (Login.org_id == Device.org_id) & (Login.person_id == Device.person_id))
+            .outerjoin(Client, (Client.org_id == Device.org_id) & (Client.id == Device.client_id))
+            .where(Device.org_id == org_id)
+            .order_by(Device.created_at.desc(), Device.id)
+        ).mappings()
+        return [dict(row) for row in rows]
+
+
+def revoke_device(org_id: str, which: str, now: datetime) -> dict[str, Any]:
+    """End the sessions of the device whose id begins with `which` and return it; raises `Refused`.
+
+    What its phone holds is not lost: it is sent once somebody signs in there again.
+    """
+    found = _one(devices(org_id), which, "device")
+    _revoke(Device, org_id, found["id"], now)
+    return found
 
 
 # -- what they share ---------------------------------------------------------------------------------------------------
+
+
+def _one(known: list[dict[str, Any]], which: str, what: str) -> dict[str, Any]:
+    """The only one whose id begins with `which` (4 characters or more); raises `Refused`."""
+    found = [each for each in known if len(which) >= 4 and each["id"].startswith(which.lower())]
+    if not found:
+        raise Refused(f"There is no {what} {which}. See `rounds {what} list`.")
+    if len(found) > 1:
+        raise Refused(f"{len(found)} {what}s begin with {which}; give more of the id.")
+    return found[0]
+
+
+def _revoke(model: type[ApiToken] | type[Device], org_id: str, identity: str, now: datetime) -> None:
+    with writing() as connection:
+        connection.execute(
+            update(model)
+            .where(model.org_id == org_id, model.id == identity, model.revoked_at.is_(None))
+            .values(revoked_at=now)
+        )
 
 
 def all_applied(receipts: Sequence[dict[str, Any]], changes: Sequence[Change]) -> None:

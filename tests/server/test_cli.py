@@ -309,6 +309,21 @@ def test_a_token_is_printed_once_works_and_can_be_revoked(rounds: Commands, app:
     assert "revoked" in rounds("token", "list").output
 
 
+def test_a_lost_phone_can_be_listed_and_its_sessions_ended(rounds: Commands, app: Any):
+    rounds.init()
+    phone = app.test_client()
+    device = {"client": "7d1c0d5e-3f58-4f5c-9a53-6a2f7f6f1c11", "name": "Pixel of the till"}
+    asked = {"email": "admin@acme.test", "password": "correct horse", "device": device}
+    assert phone.post("/api/session", json=asked).status_code == 200
+    assert phone.get("/api/me").status_code == 200
+    assert "Pixel of the till" in rounds("device", "list").output
+    (listed,) = rounds.json("device", "list")
+    assert "no device" in rounds("device", "revoke", "0000", code=1).output
+    rounds("device", "revoke", listed["id"][:8])
+    assert phone.get("/api/me").status_code == 401
+    assert "revoked" in rounds("device", "list").output
+
+
 # -- several organisations -----------------------------------------------------------------------------------------------
 
 
