@@ -129,6 +129,8 @@ def _measure(url: str) -> tuple[float, float]:
             cursor = connection.connection.cursor()
             spent = 0.0
             for sql, given in asked:
+                if not sql.lstrip().lower().startswith(("select", "with")):
+                    continue
                 if url.startswith("postgresql"):
                     cursor.execute("explain (analyze, timing off, format json) " + sql, given)
                     spent += cursor.fetchone()[0][0]["Execution Time"]
