@@ -171,13 +171,16 @@ class Days:
         for index, customer in enumerate(stops):
             if noon is not None and at > noon:
                 at, noon = at + timedelta(minutes=rng.uniform(32, 55)), None
+            left = len(stops) - index
+            if number == 0 and left <= 2:  # so that a newcomer still has plans
+                at = max(at, begins + timedelta(minutes=DAY_MINUTES - 40 * left + rng.uniform(0, 8)))
             call = self._call(number, day, index, customer, at, rng)
             if call.begin.astimezone(self.zone).date() != day:
                 break
-            if number == 0 and index >= wanted - 2 and call.mode == "in_person":
+            if number == 0 and left <= 2:
                 call = replace(
-                    call, planned="rep" if index % 2 else "manager"
-                )  # so that a newcomer has plans
+                    call, mode="in_person", kind="store_call", planned="rep" if left == 1 else "manager"
+                )
             calls.append(call)
             after = stops[index + 1] if index + 1 < len(stops) else customer
             travel = math.hypot(after.x - customer.x, after.y - customer.y) * 1.35 / METRES_A_MINUTE

@@ -282,7 +282,7 @@ class Demo:
             rows = connection.execute(
                 select(Login.person_id, Login.password_hash).where(Login.org_id == self.org_id)
             )
-            hashes = dict(rows.tuples().all())
+            hashes = {row.person_id: row.password_hash for row in rows}
         for person in shown:
             if hashes[person.id] is None:  # the database is younger than what was kept beside it
                 self._set_password(person, memory.passwords[person.role])
