@@ -114,6 +114,11 @@ def digest(raw: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(content)).hexdigest()
 
 
+def instant_text(instant: datetime) -> str:
+    """An aware instant as the wire writes it: RFC 3339, UTC, milliseconds, ``Z``."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def moment_of(value: Mapping[str, Any]) -> Moment:
     """The :class:`Moment` in a field's JSON value, such as ``check_in``, that passed ``policy.moment()``.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select, true
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select, true
 from server.exchange.model import Client, Parked
 from server.people.model import Person
 from server.visits.model import RepDay
+from sync.mutation import instant_text
 
 SHARE_DAYS = 30
 """Over how many days the share of visits without a position is taken."""
@@ -110,6 +111,4 @@ def _rep(row: Any) -> dict[str, Any]:
 
 
 def _text(instant: datetime | None) -> str | None:
-    return (
-        instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if instant else None
-    )
+    return instant_text(instant) if instant else None

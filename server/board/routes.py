@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +19,7 @@ from server.db import reading
 from server.errors import Problem
 from server.people.grant import parents_of
 from server.people.rules import below, led_by
+from sync.mutation import instant_text
 
 blueprint = Blueprint("board", __name__, url_prefix="/api", description="The manager's day")
 
@@ -57,9 +57,5 @@ def board(principal: Principal, asked: dict[str, Any]) -> Response:
     headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
     if tag in known:
         return Response(status=304, headers=headers)
-    told = {"date": date, "team": team, "generated_at": _text(now), "reps": reps}
+    told = {"date": date, "team": team, "generated_at": instant_text(now), "reps": reps}
     return Response(orjson.dumps(told), 200, headers, content_type="application/json")
-
-
-def _text(instant: datetime) -> str:
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

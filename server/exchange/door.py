@@ -14,7 +14,7 @@ from server.exchange.apply import Submission, _apply, apply
 from server.exchange.documents import MOST_MUTATIONS, item_of
 from server.exchange.kinds import WRITABLE
 from server.exchange.work import Actor
-from sync.mutation import SCHEMA, Moment
+from sync.mutation import SCHEMA, Moment, instant_text
 
 LIFE = "server"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,7 +71,7 @@ def write_within(
 def _raw(change: Change, now: datetime) -> dict[str, Any]:
     # A change that may be repeated under its id must be the same content each time, so it cannot tell the time.
     wall = EPOCH if change.id else now.astimezone(UTC)
-    at = {"wall": _text(wall), "mono_ms": 0, "life": LIFE, "offset_ms": 0, "zone": "UTC"}
+    at = {"wall": instant_text(wall), "mono_ms": 0, "life": LIFE, "offset_ms": 0, "zone": "UTC"}
     ops = [_op(change, name, value) for name, value in change.new.items()]
     return {
         "seq": 0,  # numbered inside
@@ -91,7 +91,3 @@ def _op(change: Change, name: str, value: Any) -> dict[str, Any]:
     settles = WRITABLE[change.kind].fields[name].kind if name in WRITABLE[change.kind].fields else "value"
     word = {"text": "text", "state": "go"}.get(settles, "set") if change.verb == "update" else "set"
     return {"field": name, "op": word, "old": old, "new": value}
-
-
-def _text(instant: datetime) -> str:
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

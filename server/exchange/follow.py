@@ -9,7 +9,7 @@ from typing import Any
 from server.exchange.work import Row, Work
 from server.visits import rules
 from sync.clock import best_time, doubt_ms
-from sync.mutation import Mutation, moment_of
+from sync.mutation import Mutation, instant_text, moment_of
 from sync.reconcile import Outcome
 
 DEFAULT_RADIUS_M = 200
@@ -31,10 +31,10 @@ def judge_visit(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> N
         if outcome.changes.get(name):
             moment = moment_of(outcome.changes[name])
             clock[name] = {
-                "best": _text(best_time(moment, work.sent, work.received_at)),
+                "best": instant_text(best_time(moment, work.sent, work.received_at)),
                 "doubt_ms": doubt_ms(moment, work.sent, work.received_at),
-                "written": _text(written),
-                "received": _text(work.received_at),
+                "written": instant_text(written),
+                "received": instant_text(work.received_at),
             }
     if not work.actor.active:
         clock["after_deactivation"] = True
@@ -115,7 +115,3 @@ def _clock(clock: dict[str, Any]) -> dict[str, Any]:
                 **{key: datetime.fromisoformat(facts[key]) for key in ("best", "written", "received")},
             }
     return parsed
-
-
-def _text(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

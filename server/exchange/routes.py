@@ -21,6 +21,7 @@ from server.exchange.contract import contract
 from server.exchange.model import Client
 from server.exchange.work import Actor
 from server.people import grant
+from sync.mutation import instant_text
 
 log = logging.getLogger("rounds")
 
@@ -76,7 +77,7 @@ def sync(principal: Principal) -> Response:
         log.warning("database busy", exc_info=error)
         raise _busy(principal, client) from error
     told: dict[str, Any] = {
-        "received_at": received_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "received_at": instant_text(received_at),
         "last_seq": answer.last_seq,
         "receipts": answer.receipts,
         "pull": None,

@@ -16,6 +16,7 @@ from server.people.grant import parents_of
 from server.people.model import Organisation, Person, Team
 from server.people.rules import led_by
 from server.people.schema import Accept, Me, SignedIn, SignIn
+from sync.mutation import instant_text
 
 blueprint = Blueprint("people", __name__, url_prefix="/api", description="Signing in; who one is")
 
@@ -69,7 +70,7 @@ def me(principal: Principal) -> Response:
         ).mappings()
         told = _who(connection, principal.org_id, principal.person_id)
         told["teams"] = [dict(team) for team in teams]
-    told["server_time"] = auth.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    told["server_time"] = instant_text(auth.now())
     return jsonify(told)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
 from sqlalchemy import Connection, Select, or_, select
@@ -18,6 +17,7 @@ from server.people.grant import parents_of
 from server.people.model import Person
 from server.people.rules import below, led_by
 from server.visits.model import Visit
+from sync.mutation import instant_text
 
 
 def visits(connection: Connection, principal: Principal, asked: dict[str, Any]) -> dict[str, Any]:
@@ -143,10 +143,7 @@ def _change(row: Any) -> dict[str, Any]:
     return {
         "version": row["version"],
         "at": at.get("wall") if isinstance(at, dict) else None,
-        "received_at": row["received_at"]
-        .astimezone(UTC)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z"),
+        "received_at": instant_text(row["received_at"]),
         "person": {"id": row["person_id"], "name": row["name"]},
         "client": row["client_id"],
         "verb": row["verb"],

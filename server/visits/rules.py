@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Literal, TypeGuard
 from zoneinfo import ZoneInfo
 
 from server.customers.rules import distance_m
+from sync.mutation import instant_text
 
 Trust = Literal["verified", "unverified", "review"]
 
@@ -219,8 +220,8 @@ def conclude(
     return {
         "day": day,
         "zone": zone,
-        "check_in_at": _instant(check_in["best"]) if check_in else None,
-        "check_out_at": _instant(check_out["best"]) if check_out else None,
+        "check_in_at": instant_text(check_in["best"]) if check_in else None,
+        "check_out_at": instant_text(check_out["best"]) if check_out else None,
         "duration_s": None if duration is None else int(duration.total_seconds()),
         "trust": trust,
         "trust_reasons": (where.reasons if where else []) + odd,
@@ -231,8 +232,8 @@ def conclude(
         "fix_age_s": where.fix_age_s if where else None,
         "doubt_ms": doubt,
         "back_filled": late > BACK_FILL_GRACE,
-        "written_at": _instant(check_in["written"]) if check_in else None,
-        "received_at": _instant(check_in["received"]) if check_in else None,
+        "written_at": instant_text(check_in["written"]) if check_in else None,
+        "received_at": instant_text(check_in["received"]) if check_in else None,
         "estimated_end": None,
         "missed": False,
         "accepted": accepted,
@@ -343,7 +344,3 @@ def _is_timely(age_s: float, s: Settings) -> bool:
 
 def _seconds_between(earlier: datetime, later: datetime) -> float:
     return (later - earlier).total_seconds()
-
-
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
