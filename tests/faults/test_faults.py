@@ -175,6 +175,54 @@ def test_a_server_that_is_asked_to_stop_finishes_what_it_began(
     everything_is_there_once(world, database, outbox)
 
 
+# --- many at once --------------------------------------------------------------------------------------------------------
+
+
+def test_two_processes_on_postgresql_and_eight_writers_leave_no_gap_for_a_reader(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    app = create_app(Config(database_url=postgres_url, secret=SECRET, state_dir=tmp_path / "beside"))
+    world = World(app)
+    world.customer("Shop")
+    server = LiveServer(postgres_url, tmp_path / "state")
+    server.start()
+    try:
+        writers = [Outbox(world, who, server.url) for who in ("rob", "ria") * 4]
+        for writer in writers:
+            day(writer, 12)
+        reader, stop = Outbox(world, "rob", server.url), threading.Event()
+        pages = []
+
+        def read() -> None:
+            while not stop.is_set():
+                assert reader.exchange()
+                pages.append(reader.more)
+
+        threads = [threading.Thread(target=writer.settle) for writer in writers]
+        following = threading.Thread(target=read)
+        for thread in (*threads, following):
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+        stop.set()
+        following.join(PATIENCE_S)
+        assert not any(thread.is_alive() for thread in (*threads, following)) and len(pages) > 3
+        assert not any(writer.unsent for writer in writers)
+        holds_what_the_server_holds(reader, server.url)
+        written = {
+            mutation["entity"]
+            for writer in writers
+            for mutation in writer.log
+            if writer.who == "rob" and mutation["verb"] == "create" and mutation["kind"] == "visit"
+        }
+        assert set(reader.held("visit")) == written
+        with app.app_context(), reading() as connection:
+            assert check(connection, world.org) == []
+    finally:
+        server.stop()
+        let_go(world)
+
+
 # --- a bad network -----------------------------------------------------------------------------------------------------
 
 

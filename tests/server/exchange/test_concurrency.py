@@ -1,23 +1,31 @@
 """Many at once: versions stay in order, nobody's work is lost or doubled, and a busy database says so and does nothing."""
 
+import itertools
 import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select, text
 
-from server.db import reading
+from server.app import create_app
+from server.config import Config
+from server.db import db, reading
+from server.exchange import apply, follow, pull
 from server.exchange.apply import link
 from server.exchange.check import check
 from server.exchange.model import Batch, Client, Journal
+from server.people import grant
 from server.people.model import Head
 from server.visits.model import Visit
+from tests.conftest import SECRET
 from tests.world import Phone, World, ago
 
 PHONES = 6
@@ -253,14 +261,114 @@ def test_organisations_write_beside_each_other(world: World) -> None:
         is_whole(one)
 
 
+# --- the gap that a sequence would leave --------------------------------------------------------------------------------
+
+
+class Race:
+    """Two writers and a reader on PostgreSQL: the first has its version and is held back just before its commit."""
+
+    def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.app = create_app(Config(database_url=url, secret=SECRET))
+        self.world = World(self.app)
+        self.world.customer("Shop")
+        self.slow, self.quick, self.reader = (self.world.phone(who) for who in ("rob", "ria", "rob"))
+        self.inside, self.release = threading.Event(), threading.Event()
+        real = apply.refresh_days
+
+        def held_back(connection: Any, org_id: str, days: Any) -> None:
+            if not self.inside.is_set():
+                self.inside.set()
+                assert self.release.wait(PATIENCE_S)
+            real(connection, org_id, days)
+
+        monkeypatch.setattr(apply, "refresh_days", held_back)
+
+    def read(self) -> set[str]:
+        """The names of customers that the reader holds after a pull, which here asks for no lock."""
+        reader = self.reader
+        with self.app.app_context(), reading() as connection:
+            granted = grant.held(connection, self.world.org, self.world.ids["rob"])
+            org, now = self.world.org, datetime.now(UTC)
+            page = pull.pull(connection, org, reader.client, granted, reader.token, 500, SECRET, now)
+        reader._apply(page)
+        return {document["name"] for document in reader.held("customer").values()}
+
+    def run(self, meanwhile: Callable[[Any], None]) -> None:
+        """A lead each of the slow and of the quick one; `meanwhile` runs while the slow one is held."""
+        leads = [phone.create("customer", name=phone.who) for phone in (self.slow, self.quick)]
+        try:
+            with ThreadPoolExecutor(2) as threads:
+                first = threads.submit(self.slow.push, leads[0])
+                assert self.inside.wait(PATIENCE_S)
+                second = threads.submit(self.quick.push, leads[1])
+                try:
+                    meanwhile(second)
+                finally:
+                    self.release.set()
+                assert [one.result(PATIENCE_S)[0]["status"] for one in (first, second)] == ["applied"] * 2
+        finally:
+            self.release.set()
+
+    def somebody_waits(self) -> None:
+        """Return when a session of the database stands at a lock."""
+        statement = text("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
+        for _ in range(2000):
+            with self.app.app_context(), reading() as connection:
+                if connection.execute(statement).scalar_one():
+                    return
+            threading.Event().wait(0.005)
+        raise AssertionError("nobody waits")
+
+    def close(self) -> None:
+        with self.app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def race(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Race]:
+    race = Race(postgres_url, monkeypatch)
+    yield race
+    race.close()
+
+
+def test_no_reader_sees_a_version_while_one_below_it_is_not_committed(race: Race) -> None:
+    def meanwhile(second: Any) -> None:
+        race.somebody_waits()
+        assert not second.done()
+        assert race.read() == {"Shop"}
+
+    race.run(meanwhile)
+    assert race.read() == {"Shop", "rob", "ria"}
+
+
+def test_with_a_head_taken_from_a_sequence_a_reader_would_miss_a_row(
+    race: Race, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with race.app.app_context(), reading() as connection:
+        known = connection.execute(select(Head.version).where(Head.org_id == race.world.org)).scalar_one()
+    numbers = itertools.count(known)
+
+    def from_a_sequence(connection: Any, org_id: str) -> dict[str, Any]:
+        number = next(numbers)
+        return {"org_id": org_id, "version": number, "entries": number * 100, "chain": "", "floor": 0}
+
+    monkeypatch.setattr(apply, "lock_head", from_a_sequence)
+
+    def meanwhile(second: Any) -> None:
+        assert second.result(PATIENCE_S)[0]["status"] == "applied"
+        assert race.read() == {"Shop", "ria"}
+
+    race.run(meanwhile)
+    race.quick.push(race.quick.create("customer", name="Third"))
+    assert race.read() == {"Shop", "ria", "Third"}, "what was held back is never told"
+
+
 # --- busy --------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def writing_elsewhere(world: World) -> Iterator[None]:
     """Another process holds what a writer of this organisation needs."""
-    from server.db import db
-
     with world.app.app_context():
         url = db.engine.url
         dialect = db.engine.dialect.name
@@ -273,8 +381,6 @@ def writing_elsewhere(world: World) -> Iterator[None]:
             connection.execute("ROLLBACK")
             connection.close()
         return
-    import psycopg
-
     dsn = url.render_as_string(hide_password=False).replace("postgresql+psycopg://", "postgresql://")
     with psycopg.connect(dsn) as outside:
         outside.execute("select version from head where org_id = %s for update", [world.org])
@@ -285,10 +391,6 @@ def writing_elsewhere(world: World) -> Iterator[None]:
 @pytest.fixture
 def impatient(world: World) -> Iterator[None]:
     """The server waits a tenth of a second for a lock."""
-    from sqlalchemy import event
-
-    from server.db import db
-
     with world.app.app_context():
         engine = db.engine
         engine.dispose()
@@ -355,8 +457,6 @@ def test_signing_in_while_another_writes_is_busy_and_not_an_error(world: World, 
 def test_what_fails_unexpectedly_is_parked_alone_and_its_neighbours_are_applied(
     world: World, monkeypatch: pytest.MonkeyPatch, place: int
 ) -> None:
-    from server.exchange import follow
-
     real, tries = follow.FOLLOWS["visit"], []
 
     def fails_on_the_marked_one(work: Any, row: Any, mutation: Any, outcome: Any) -> None:
@@ -391,8 +491,6 @@ def test_what_fails_unexpectedly_is_parked_alone_and_its_neighbours_are_applied(
 def test_what_fails_once_and_then_works_is_simply_applied(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from server.exchange import follow
-
     real, failures = follow.FOLLOWS["visit"], [ZeroDivisionError("a passing cloud")]
 
     def fails_once(work: Any, row: Any, mutation: Any, outcome: Any) -> None:
@@ -411,8 +509,6 @@ def test_what_fails_once_and_then_works_is_simply_applied(
 def test_a_failure_after_the_rows_were_written_leaves_none_of_them(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from server.exchange import apply
-
     before = journal(world)
     ((visits,),) = query(world, select(func.count()).select_from(Visit).where(Visit.org_id == world.org))
 
