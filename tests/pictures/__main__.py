@@ -122,7 +122,7 @@ class Walk:
         self.folder = tempfile.TemporaryDirectory()
         self.suffix = "" if language == "en" else "-zh"
         tag = "zh-CN" if language == "zh" else "en-GB"
-        scale = {"device_scale_factor": 2} if options.get("phone", True) else {}
+        scale = {"device_scale_factor": 1.5} if options.get("phone", True) else {}
         zone = "Asia/Shanghai" if language == "zh" else "Europe/London"
         self.browser = Browser(
             playwright,
@@ -208,6 +208,8 @@ def rep(walk: Walk, *, offline: bool) -> None:
     walk.tap("button", "check_out")
     walk.settle()
     page.get_by_role("dialog").get_by_role("button").nth(1).click()
+    # The click may have scrolled what is shown.
+    page.locator("dialog[open] .body").evaluate("body => body.scrollTo(0, 0)")
     walk.picture("check-out")
     walk.tap("button", "done")
     page.get_by_role("heading", name=words["today"], exact=True).wait_for()
