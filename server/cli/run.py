@@ -73,7 +73,7 @@ def demo_command(host: str, port: int, language: str, lan: bool, workers: int | 
     Prints the address and three sign-ins (role, e-mail, password), then serves. Lives in var/demo, or where
     ROUNDS_STATE says; a second start is quick, brings the days up to today and keeps what was logged.
     """
-    from server.demo.run import prepare  # noqa: PLC0415 - only the demo needs it
+    from server.demo.run import accompany, prepare  # noqa: PLC0415 - only the demo needs it
 
     os.environ.setdefault("ROUNDS_STATE", str(Path("var") / "demo"))
     serving = Serving("0.0.0.0" if lan else host, port, workers)
@@ -87,6 +87,7 @@ def demo_command(host: str, port: int, language: str, lan: bool, workers: int | 
         click.echo(f"{each.role:<14} {each.email:<32} {each.password}")
     if phone:
         _say_how(phone)
+    accompany(config, language)
     run(serving)
 
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask
 from sqlalchemy import event, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
 
 from server.config import Config
-from server.db import db, engine_options, migrate, reading, writing
+from server.db import db, engine_options, is_busy, migrate, reading, writing
 from server.demo.days import DAY_MINUTES, FORMER, Act, Clock, Days
 from server.demo.town import Person, Town, build, identity
 from server.demo.words import Words, load
@@ -112,6 +116,36 @@ def prepare(
     migrate(config)
     with _open(config):
         return _prepare(config, words, now, seed, progress)
+
+
+def accompany(config: Config, language: str = "en") -> None:
+    """Let the demo live on while it is looked at: a process of its own, which ends with this one, writes what happens."""
+    parent = os.getpid()
+    get_context("spawn").Process(target=_companion, args=(config, language, parent), daemon=True).start()
+
+
+def _companion(config: Config, language: str, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, whose end is ours
+    keep_living(config, language, lambda: os.getppid() == parent)
+
+
+def keep_living(
+    config: Config,
+    language: str,
+    goes_on: Callable[[], bool],
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    pause_s: float = 60,
+) -> None:
+    """Prepare again and again, as long as `goes_on` says so; a database that is busy just then is asked a pause later."""
+    time.sleep(pause_s)
+    while goes_on():
+        try:
+            prepare(config, language, now=clock())
+        except DBAPIError as error:
+            if not is_busy(error):
+                raise
+        time.sleep(pause_s)
 
 
 def _prepare_aside(
@@ -433,7 +467,7 @@ class Demo:
                 continue
             quarter = timedelta(minutes=15)
             opened = begins - timedelta(minutes=20 - number % 15)
-            until = min(self.now, opened if number == self.days.on_leave(self.today) else ends)
+            until = min(self.now, ends)
             if opened <= until:
                 yield Parcel(opened + quarter * ((until - opened) // quarter), author, ())
 

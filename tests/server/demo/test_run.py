@@ -22,7 +22,7 @@ from server.config import Config
 from server.customers.model import Customer
 from server.db import db, reading
 from server.demo import run
-from server.demo.run import SignIn, prepare
+from server.demo.run import SignIn, keep_living, prepare
 from server.demo.words import load
 from server.exchange.check import check
 from server.exchange.model import Batch, Conflict, Journal, Parked
@@ -296,6 +296,24 @@ def test_days_on_which_nobody_started_it_are_lived_later_and_what_people_logged_
             ]
         )
         assert connection.execute(select(func.count()).where(Organisation.id == org_id)).scalar_one() == 1
+
+
+def test_a_demo_that_is_left_running_lives_on(copy: tuple[Config, list[SignIn]]) -> None:
+    config, (_, _, administrator) = copy
+    hours = iter((0, 1, 2, 3))
+    rounds = iter((True, True, True, False))
+    before = everything(config, Journal)["journal"]
+    keep_living(
+        config, "en", lambda: next(rounds), clock=lambda: NOW + timedelta(hours=next(hours)), pause_s=0
+    )
+    after = everything(config, Journal)["journal"]
+    assert after[: len(before)] == before and len(after) > len(before) + 50
+    with served(config) as app:
+        client = sign_in(app, administrator)
+        heard = [
+            line["last_contact_at"] for line in client.get("/api/board").json["reps"] if not line["unsent"]
+        ]
+        assert min(map(datetime.fromisoformat, heard)) > NOW + timedelta(hours=1, minutes=40)
 
 
 @pytest.mark.usefixtures("few_days")
