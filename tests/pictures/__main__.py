@@ -217,7 +217,7 @@ def rep(walk: Walk, *, offline: bool) -> None:
         walk.picture("today-offline")
     walk.tap("link", "visits")
     walk.picture("visits")
-    page.locator("main ol a").first.click()
+    page.locator("main ol a").filter(has_text=words["verified"]).last.click()
     page.get_by_role("heading", level=1).wait_for()
     walk.picture("visit-detail")
     page.goto(f"{walk.demo.url}/me")

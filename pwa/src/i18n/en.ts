@@ -347,12 +347,13 @@ export const en = {
   parkedTitle: 'Needs you',
   tried: 'What was tried',
   why: 'Why it could not be done',
+  nothingNeedsYou: 'Nothing needs you.',
   parkedSafe: 'It is stored on the server and nothing of it is lost.',
   conflictTitle: (field: string) => `Two values: ${field}`,
   inForce: 'In force',
   alsoKept: 'Kept beside it',
-  conflictSafe:
-    'Both are stored. Deciding between them comes with a later version; your manager sees them too.',
+  bothStored: 'Both are stored.',
+  conflictLater: 'Deciding between them comes with a later version; your manager sees them too.',
   parkedLater: 'Trying again or discarding comes with a later version; your manager sees it too.',
   emptyValue: 'empty',
 
