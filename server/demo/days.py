@@ -117,7 +117,7 @@ class Days:
 
     def silent(self, day: date) -> int:
         """The rep whose phone loses the network on this day, one of the printed manager's."""
-        team = [number for number in range(3, FORMER, 3) if number != self.on_leave(day)]
+        team = [number for number in range(3, FORMER, 3) if number not in {self.on_leave(day), MOVED_IN}]
         return team[day.toordinal() % len(team)]
 
     def silent_from(self, day: date) -> datetime:
@@ -198,6 +198,10 @@ class Days:
         for place in range(len(chosen)):
             if often and rng.random() < 0.12:
                 chosen[place] = often.pop(rng.randrange(len(often)))
+        if day in self.shifts:
+            chosen[:1] = [at for at, customer in enumerate(ordered) if self._has_moved(customer)] or chosen[
+                :1
+            ]
         return [ordered[at] for at in sorted(set(chosen), key=lambda at: (at - start) % len(ordered))]
 
     def _call(
@@ -408,7 +412,7 @@ class Days:
         if day != _weekday(self.first + timedelta(days=52)):
             return
         town, begins = self.town, self.begins(day)
-        bare, shop = [one for one in town.reps[6].customers if "note" not in one.fields][:2]
+        bare, shop = [one for one in town.reps[9].customers if "note" not in one.fields][:2]
         moved = next(one for one in town.reps[MOVED_IN].customers if self._has_moved(one))
 
         def act(
@@ -420,8 +424,8 @@ class Days:
 
         number = self.words.town.phone.format
         known, hints = shop.fields.get("phone"), self.words.notes
-        yield act(30, "rep:6", shop, given("phone", number(number=901), known), wait_s=14_000)
-        yield act(31, "rep:6", bare, written("note", hints[0]))
+        yield act(30, "rep:9", shop, given("phone", number(number=901), known), wait_s=14_000)
+        yield act(31, "rep:9", bare, written("note", hints[0]))
         yield act(90, "manager:0", shop, given("phone", number(number=902), known))
         yield act(95, "manager:0", bare, written("note", hints[1]))
         lat, lon = town.place(moved.x, moved.y)

@@ -17,8 +17,8 @@ LEADS = 12
 
 WITHOUT_PLACE = 15
 WITHOUT_OWNER = 13
-MOVED_IN = 2
-"""The rep one of whose shops has moved."""
+MOVED_IN = 6
+"""The rep one of whose shops has moved; of the printed manager's team, so that they have something to look at."""
 
 METRES_A_DEGREE = 111_320.0
 _NAMESPACE = UUID("5b0f4d86-6f0e-4c38-9d1f-6d8f5f0c7f11")

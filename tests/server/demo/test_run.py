@@ -31,6 +31,8 @@ from server.visits.model import Visit
 from server.visits.rules import CODES
 from tests.conftest import SECRET
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 18, 14, 10, tzinfo=UTC)
 """A Wednesday afternoon."""
 
