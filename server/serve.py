@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import signal
 import socket
 import ssl
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +89,7 @@ def run(serving: Serving) -> None:
 def _granian(serving: Serving) -> Any:
     """The granian server of these settings, not yet started."""
     return Granian(
-        "server.app:create_app",
+        "server.serve:worker",
         factory=True,
         address=serving.host,
         port=serving.port,
@@ -101,6 +105,30 @@ def _granian(serving: Serving) -> Any:
         log_level=LogLevels.warning,
         log_dictconfig=LOGGING,
     )
+
+
+def worker() -> Any:
+    """The app of one worker process, which ends with the process that started it, however that ends.
+
+    Otherwise a killed server would leave workers behind that hold its port and answer from it.
+    """
+    from server.app import create_app  # noqa: PLC0415 - the workers' own
+
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        parent = os.getppid()
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+    return create_app()
+
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_after(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 LOGGING: dict[str, Any] = {

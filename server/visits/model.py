@@ -48,6 +48,7 @@ class Visit(Synced, Model):
         ForeignKeyConstraint(["org_id", "rep_id"], ["person.org_id", "person.id"]),
         ForeignKeyConstraint(["org_id", "customer_id"], ["customer.org_id", "customer.id"]),
         Index("ix_visit_rep_day", "org_id", "rep_id", "day"),
+        Index("ix_visit_rep_at", "org_id", "rep_id", "at", "id"),
         Index("ix_visit_at", "org_id", "at", "id"),
         Index("ix_visit_customer", "org_id", "customer_id", "at"),
     )

@@ -59,6 +59,18 @@ def ready(url: str, process: subprocess.Popen[str], context: ssl.SSLContext | No
     raise AssertionError(process.communicate()[1])
 
 
+def test_a_killed_server_leaves_no_worker_on_its_port_and_starts_again_there(
+    environment: dict[str, str], tmp_path: Path
+):
+    port = str(free_port())
+    for _ in range(2):
+        process, said = started(environment, tmp_path, "--port", port, "--workers", "2")
+        assert said == f"Rounds is at http://127.0.0.1:{port}"
+        ready(said.removeprefix("Rounds is at "), process)
+        process.kill()  # the process alone, not its group
+        process.communicate()
+
+
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_from_any_folder_says_where_logs_json_and_ends_when_told(
     environment: dict[str, str], tmp_path: Path, sign: signal.Signals

@@ -498,6 +498,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("org_id", "id"),
     )
+    op.create_index("ix_visit_rep_at", "visit", ["org_id", "rep_id", "at", "id"], unique=False)
     op.create_index("ix_visit_at", "visit", ["org_id", "at", "id"], unique=False)
     op.create_index("ix_visit_customer", "visit", ["org_id", "customer_id", "at"], unique=False)
     op.create_index("ix_visit_rep_day", "visit", ["org_id", "rep_id", "day"], unique=False)
