@@ -97,7 +97,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         return
     connection.isolation_level = None  # we say BEGIN ourselves, below
     # SQLite's own knows the letters of English alone; what was searched for would not be found.
-    connection.create_function("lower", 1, lambda text: text.lower() if isinstance(text, str) else text, deterministic=True)
+    connection.create_function(
+        "lower", 1, lambda text: text.lower() if isinstance(text, str) else text, deterministic=True
+    )
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",

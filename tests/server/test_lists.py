@@ -48,7 +48,8 @@ def customers(world: World, *names: str, **fields: Any) -> list[str]:
     return [change.entity for change in changes]
 
 
-SOME_ID = "1f0c8a52-3c1e-4a9b-8f57-0c6f1d1c2b3a"  # the same in every process, so that tests have the same names
+# The same in every process, so that tests have the same names.
+SOME_ID = "1f0c8a52-3c1e-4a9b-8f57-0c6f1d1c2b3a"
 
 
 def cursor(*parts: Any) -> str:
