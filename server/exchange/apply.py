@@ -434,7 +434,7 @@ def _settle(work: Work, item: Item, head: int) -> Settled:
         outcome = taken
     if outcome.status == "parked":
         return _park(work, item, outcome.code or codes.INVALID, outcome.field)
-    conflicts = _conflicts(work, item, mutation, outcome)
+    conflicts = _conflicts(work, row, item, mutation, outcome)
     if outcome.status != "noop":
         entity = apply_outcome(row.entity, outcome, mutation, work.author, work.version)
         work.put(row, entity)
@@ -482,11 +482,13 @@ def _unique(work: Work, row: Row, outcome: Outcome) -> Outcome | None:
     )
 
 
-def _conflicts(work: Work, item: Item, mutation: Mutation, outcome: Outcome) -> tuple[str, ...]:
-    """Store the values that lost, each as an entity its author and their manager see; returns their ids."""
+def _conflicts(work: Work, row: Row, item: Item, mutation: Mutation, outcome: Outcome) -> tuple[str, ...]:
+    """Store the values that lost, each as an entity that both authors and the manager see; returns their ids."""
     ids = []
     for number, conflict in enumerate(outcome.conflicts):
         identity = str(uuid5(NAMESPACE_OID, f"conflict:{item.id}:{number}"))
+        if conflict.kept_by == "incoming" and row.entity is not None:
+            work.overruled["conflict", identity] = work.writer_of(row.entity, conflict.field)
         work.made["conflict", identity] = _made(work, identity) | {
             "kind": mutation.kind,
             "entity": mutation.entity,

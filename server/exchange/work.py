@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, or_, select
 
 from server.db import upsert
 from server.exchange.kinds import READABLE, WRITABLE, Kind
-from server.exchange.model import Parked, Position
+from server.exchange.model import Client, Parked, Position
 from server.people.grant import held, parents_of
 from server.people.model import Grant, Organisation, Setting
 from server.people.rules import LEADERS, above
@@ -97,6 +97,7 @@ class Work:
         self.sent = sent
         self.rows: dict[tuple[str, str], Row] = {}
         self.made: dict[tuple[str, str], dict[str, Any]] = {}  # parked and conflicts, as rows
+        self.overruled: dict[tuple[str, str], str | None] = {}  # conflict -> who wrote the value that lost
         self.rep_days: set[tuple[str, str]] = set()
         self.people_changed = False
         self._scopes: frozenset[str] | None = None
@@ -263,6 +264,16 @@ class Work:
         self.look_up_holders(kind, [value])
         return self._holders.get((kind.name, value))
 
+    def writer_of(self, entity: Entity, field: str) -> str | None:
+        """Who last wrote a field of an entity, by the stamp it carries; None where no person did."""
+        stamp = entity.stamps.get(field) or entity.stamps.get("*")
+        if not isinstance(stamp, list):
+            return None
+        found = self.connection.execute(
+            select(Client.person_id).where(Client.org_id == self.org_id, Client.root == stamp[1]).limit(1)
+        ).first()
+        return found[0] if found else None
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def put(self, row: Row, entity: Entity) -> None:
@@ -342,14 +353,13 @@ class Work:
                 positions.append(self._position(scope, row.kind.name, row.id, scope not in now_in, day))
         team = self.team_of(self.actor.id)
         for (kind, entity), made in self.made.items():
-            if made["author_id"]:
-                positions.append(self._position(f"person:{made['author_id']}", kind, entity, False, None))
+            people = {made["author_id"], self.overruled.get((kind, entity))} - {None}
+            scopes = {f"person:{person}" for person in people}
             if team:
-                positions.append(self._position(f"lead:{team}", kind, entity, False, None))
+                scopes.add(f"lead:{team}")
             if not made["author_id"]:
-                positions += [
-                    self._position(scope, kind, entity, False, None) for scope in self._concerned(made)
-                ]
+                scopes |= self._concerned(made)
+            positions += [self._position(scope, kind, entity, False, None) for scope in sorted(scopes)]
         upsert(Position, self.connection, positions)
 
     def _concerned(self, made: Mapping[str, Any]) -> set[str]:

@@ -20,6 +20,7 @@ from server.app import create_app
 from server.config import Config
 from server.db import db, reading, writing
 from server.exchange.apply import link
+from server.exchange.check import check
 from server.exchange.kinds import READABLE
 from server.exchange.model import Batch, Client, Journal, Position
 from server.people.model import Grant, Head
@@ -236,6 +237,32 @@ def test_an_id_of_somebody_elses_mutation_is_no_key_to_its_receipt(world: World)
     (stolen,) = ria.push(began)
     assert (stolen["status"], stolen["code"], stolen["detail"]) == ("parked", "INVALID", {"field": "id"})
     assert [item["rep"]["name"] for item in world.get("mia", "/api/visits").json["items"]] == ["Rob"]
+
+
+def test_a_value_that_lost_is_told_to_who_wrote_it_to_who_overruled_it_and_to_their_manager(
+    world: World,
+) -> None:
+    rob, ria, sam, mia = (world.phone(who) for who in ("rob", "ria", "sam", "mia"))
+
+    def move(phone: Any, new: str) -> dict[str, Any]:
+        change = [{"field": "address", "op": "set", "old": None, "new": new}]
+        return dict(phone.push(phone.mutation("customer", world.ids["Shop"], "update", change))[0])
+
+    assert move(ria, "2 Ria Road")["status"] == "applied"
+    receipt = move(rob, "3 Rob Road")
+    (conflict,) = receipt["conflicts"]
+    for phone in (rob, ria, mia):
+        phone.pull()
+        assert phone.held("conflict")[conflict]["lost"] == "2 Ria Road", phone.who
+    sam.pull()
+    assert sam.held("conflict") == {}
+    # the same person on two phones is told once
+    tablet = world.phone("rob")
+    (second,) = move(tablet, "4 Tablet Road")["conflicts"]
+    rob.pull()
+    assert rob.held("conflict")[second]["lost"] == "3 Rob Road"
+    with world.app.app_context(), reading() as connection:
+        assert check(connection, world.org) == []
 
 
 # --- never touched again ---------------------------------------------------------------------------------------------------
