@@ -99,7 +99,7 @@ def relations_to(work: Work, row: Row) -> frozenset[str]:
     team = values.get("team_id")
     if values.get("owner_id") == actor.id and actor.id is not None:
         found.add("owner")
-    if team and f"team:{team}" in work.scopes and work.settings.get("share_team_customers", True):
+    if team and f"team:{team}" in work.scopes and work.shares_customers:
         found.add("team")
     if work.leads(team):
         found.add("lead")

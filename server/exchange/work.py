@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select
 
+from server.customers.model import Customer
 from server.db import upsert
 from server.exchange.kinds import READABLE, WRITABLE, Kind
 from server.exchange.model import Client, Parked, Position
@@ -22,6 +23,10 @@ from sync.reconcile import Entity
 
 EVIDENCE_WINDOW = timedelta(days=90)
 """How long after losing a customer what happened there is still taken from its author (PROTOCOL, Rights)."""
+
+
+SHARING = "share_team_customers"
+"""The setting of an organisation that closes its teams' customers to all but their owners and leads when it is false."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,7 @@ class Work:
         self.overruled: dict[tuple[str, str], str | None] = {}  # conflict -> who wrote the value that lost
         self.rep_days: set[tuple[str, str]] = set()
         self.people_changed = False
+        self.sharing_changed = False
         self._scopes: frozenset[str] | None = None
         self._held_once: dict[str, bool] = {}
         self._positions_of: dict[str, tuple[int, int]] = {}
@@ -155,6 +161,11 @@ class Work:
             rows = self.connection.execute(_SETTINGS, {"org": self.org_id})
             self._settings = {row.key: row.value for row in rows}
         return self._settings
+
+    @property
+    def shares_customers(self) -> bool:
+        """Whether the members of a team see the customers of its other members."""
+        return self.settings.get(SHARING, True) is not False
 
     def visit_kind(self, code: str | None) -> Mapping[str, Any] | None:
         """The minimum minutes of a visit kind by mode, None for an unknown one."""
@@ -280,6 +291,10 @@ class Work:
         """Take the new state of an entity."""
         row.entity = entity
         row.changed = True
+        if row.kind.name == "setting":
+            shared = self.shares_customers
+            self.settings[entity.values["key"]] = entity.values.get("value")
+            self.sharing_changed |= shared != self.shares_customers
 
     def flush(self) -> None:
         """Write the changed entities, what was parked and the conflicts, and where all of them now are told."""
@@ -294,6 +309,8 @@ class Work:
                 self.connection,
                 [row for (kind, _), row in self.made.items() if kind == name],
             )
+        if self.sharing_changed:
+            self._redraw_sharing()
         self._tell()
 
     def _columns(self, row: Row) -> dict[str, Any]:
@@ -326,8 +343,9 @@ class Work:
             if values.get("owner_id"):
                 scopes.add(f"person:{values['owner_id']}")
             if values.get("team_id"):
-                shares = self.settings.get("share_team_customers", True)
-                scopes.add(f"team:{values['team_id']}" if shares else f"lead:{values['team_id']}")
+                scopes.add(
+                    f"team:{values['team_id']}" if self.shares_customers else f"lead:{values['team_id']}"
+                )
             return scopes
         scopes = {f"person:{values['rep_id']}"}
         team = self.team_of(values["rep_id"])
@@ -360,6 +378,20 @@ class Work:
             if not made["author_id"]:
                 scopes |= self._concerned(made)
             positions += [self._position(scope, kind, entity, False, None) for scope in sorted(scopes)]
+        upsert(Position, self.connection, positions)
+
+    def _redraw_sharing(self) -> None:
+        """Whether teams share their customers was changed: tell each to the team's members, or to its leads alone."""
+        now, before = ("team", "lead") if self.shares_customers else ("lead", "team")
+        customers = self.connection.execute(
+            select(Customer.id, Customer.team_id).where(
+                Customer.org_id == self.org_id, Customer.team_id.is_not(None)
+            )
+        )
+        positions = []
+        for customer, team in customers:
+            positions.append(self._position(f"{now}:{team}", "customer", customer, False, None))
+            positions.append(self._position(f"{before}:{team}", "customer", customer, True, None))
         upsert(Position, self.connection, positions)
 
     def _concerned(self, made: Mapping[str, Any]) -> set[str]:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from server.db import reading, writing
+from server.exchange.check import check
 from server.exchange.door import Change
 from server.exchange.kinds import READABLE, WRITABLE
 from server.exchange.model import Position
@@ -646,3 +647,31 @@ def test_evidence_is_taken_for_ninety_days_after_a_customer_was_lost(stage: Worl
             )
         (receipt,) = rob.push(rob.check_in(shop))
         assert receipt["status"] == expected, days
+
+
+def test_teams_that_stop_sharing_take_their_customers_back_and_give_them_again(shared_world: World) -> None:
+    world = shared_world
+    mine, hers = world.customer("Mine"), world.customer("Hers", owner="ria")
+    rob, mia = world.phone("rob"), world.phone("mia")
+
+    def held(phone: Any) -> set[str]:
+        phone.pull()
+        return set(phone.held("customer"))
+
+    assert held(rob) == held(mia) == {mine, hers}
+    sharing = {"key": "share_team_customers", "value": False}
+    world.create("setting", "sharing", **sharing)
+    listed = world.get("rob", "/api/customers").json["items"]
+    assert {item["id"] for item in listed} == {mine} == held(rob) and held(mia) == {mine, hers}
+    edit = rob.mutation("customer", hers, "update", [op("customer", "phone", "1")])
+    visit = rob.check_in(hers)
+    assert [receipt["code"] for receipt in rob.push(edit)] == ["SCOPE_LOST"]
+    assert rob.push(visit)[0]["status"] == "applied", "what was visited while it was shared still counts"
+    world.customer("New", owner="ria")
+    assert held(rob) == {mine} and len(held(mia)) == 3
+    world.change("setting", "sharing", value=True)
+    assert held(rob) == held(mia) == {mine, hers, world.ids["New"]}
+    fresh = world.phone("rob")
+    assert held(fresh) == held(rob)
+    with world.app.app_context(), reading() as connection:
+        assert check(connection, world.org) == []
