@@ -35,7 +35,7 @@ def shared_app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
             template = request.getfixturevalue("_postgres_template")
             url = stack.enter_context(request.getfixturevalue("postgres").database(template))
         app = create_app(
-            Config(database_url=url, secret=SECRET, state_dir=folder / "state", lock_timeout_ms=2000)
+            Config(database_url=url, secret=SECRET, state_dir=folder / "state", lock_timeout_ms=20_000)
         )
         yield app
         with app.app_context():
