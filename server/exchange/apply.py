@@ -80,7 +80,6 @@ class Answer:
     receipts: list[dict[str, Any]]
     refused: str | None = None
     at: int | None = None
-    head: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ def apply(submission: Submission) -> Answer:
             log.error("mutation %s failed alone and is parked", item.id, exc_info=error)
             with writing() as connection:
                 part = _apply(connection, single, internal=True)
-        answer = Answer(part.last_seq, answer.receipts + part.receipts, part.refused, part.at, part.head)
+        answer = Answer(part.last_seq, answer.receipts + part.receipts, part.refused, part.at)
         if part.refused:
             break
     return answer
@@ -145,20 +144,21 @@ def lock_head(connection: Connection, org_id: str) -> dict[str, Any]:
 
 def _apply(connection: Connection, submission: Submission, *, internal: bool = False) -> Answer:
     actor = submission.actor
-    head = lock_head(connection, actor.org_id)
+    # Who only asks what is new orders nothing, and need not queue behind those who write.
+    head = lock_head(connection, actor.org_id) if submission.items else {}
     client = _client(connection, submission)
     if client is None:
         first = next((item.seq for item in submission.items if item.seq), 1)
-        return Answer(0, [], CLIENT_FORKED, first, head["version"])
+        return Answer(0, [], CLIENT_FORKED, first)
     sorted_ = _sort(connection, submission, client)
-    entries, last_seq, version = dict(sorted_.stored), client["last_seq"], head["version"]
+    entries, last_seq = dict(sorted_.stored), client["last_seq"]
     if sorted_.fresh:
         journal = write(connection, submission, sorted_.fresh, client, head, internal=internal)
         newest = journal[-1]
-        version, last_seq = newest["version"], newest["seq"]
+        last_seq = newest["seq"]
         moved = {
             "org": actor.org_id,
-            "new_version": version,
+            "new_version": newest["version"],
             "entries": newest["n"],
             "chain": newest["chain"],
         }
@@ -166,7 +166,7 @@ def _apply(connection: Connection, submission: Submission, *, internal: bool = F
         entries |= {entry["seq"]: entry for entry in journal}
     _remember(connection, submission, client, last_seq)
     receipts = [_receipt(item, entries[seq]) for seq, item in sorted_.kept]
-    return Answer(last_seq, receipts, sorted_.refused, sorted_.at, version)
+    return Answer(last_seq, receipts, sorted_.refused, sorted_.at)
 
 
 def write(
@@ -566,7 +566,7 @@ def _batch(submission: Submission, version: int, root: str) -> dict[str, Any]:
 
 def _remember(connection: Connection, submission: Submission, client: dict[str, Any], last_seq: int) -> None:
     """Note how far the client is and what its phone said of itself."""
-    values: dict[str, Any] = {"last_seq": last_seq}
+    values: dict[str, Any] = {"last_seq": last_seq} if submission.items else {}
     if submission.actor.via == "phone":
         values |= {"contact_at": submission.received_at, "superseded": False}
         device = submission.device
@@ -578,6 +578,8 @@ def _remember(connection: Connection, submission: Submission, client: dict[str, 
                 "persisted": device.persisted,
                 "push": device.push,
             }
+    if not values:
+        return
     key = {"org": submission.actor.org_id, "client": client["id"]}
     connection.execute(
         _remembering(tuple(values)), key | {f"new_{name}": value for name, value in values.items()}
