@@ -114,7 +114,7 @@ def apply(submission: Submission) -> Answer:
     for last_try in (False, True):
         try:
             with writing() as connection:
-                return _apply(connection, submission)
+                return apply_within(connection, submission)
         except Exception as error:
             if is_busy(error):
                 raise
@@ -124,13 +124,13 @@ def apply(submission: Submission) -> Answer:
         single = replace(submission, items=[item])
         try:
             with writing() as connection:
-                part = _apply(connection, single)
+                part = apply_within(connection, single)
         except Exception as error:
             if is_busy(error):
                 raise
             log.error("mutation %s failed alone and is parked", item.id, exc_info=error)
             with writing() as connection:
-                part = _apply(connection, single, internal=True)
+                part = apply_within(connection, single, internal=True)
         answer = Answer(part.last_seq, answer.receipts + part.receipts, part.refused, part.at)
         if part.refused:
             break
@@ -142,7 +142,8 @@ def lock_head(connection: Connection, org_id: str) -> dict[str, Any]:
     return dict(connection.execute(_HEAD, {"org": org_id}).mappings().one())
 
 
-def _apply(connection: Connection, submission: Submission, *, internal: bool = False) -> Answer:
+def apply_within(connection: Connection, submission: Submission, *, internal: bool = False) -> Answer:
+    """Take a batch in within a transaction of the caller's; `internal` parks all that is new in it as INTERNAL."""
     actor = submission.actor
     # Who only asks what is new orders nothing, and need not queue behind those who write.
     head = lock_head(connection, actor.org_id) if submission.items else {}

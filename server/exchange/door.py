@@ -10,7 +10,7 @@ from uuid import NAMESPACE_OID, uuid4, uuid5
 
 from sqlalchemy import Connection
 
-from server.exchange.apply import Submission, _apply, apply
+from server.exchange.apply import Submission, apply, apply_within
 from server.exchange.documents import MOST_MUTATIONS, item_of
 from server.exchange.kinds import WRITABLE
 from server.exchange.work import Actor
@@ -65,7 +65,7 @@ def write_within(
     """
     moment = Moment(now.astimezone(UTC), 0.0, LIFE, 0.0, "UTC")
     items = [item_of(_raw(change, now), client) for change in changes]
-    return _apply(connection, Submission(actor, client, None, moment, now, items)).receipts
+    return apply_within(connection, Submission(actor, client, None, moment, now, items)).receipts
 
 
 def _raw(change: Change, now: datetime) -> dict[str, Any]:

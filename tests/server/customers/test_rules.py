@@ -1,5 +1,4 @@
 import csv
-import os
 from pathlib import Path
 
 import pytest
@@ -9,15 +8,9 @@ from hypothesis import strategies as st
 
 from server.customers.rules import distance_m
 
-DATA = Path(os.environ.get("ROUNDS_TEST_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
-REFERENCE = DATA / "reference" / "geodesic_distances.csv"
 
-
-@pytest.mark.skipif(
-    not REFERENCE.exists(), reason="no reference distances: set ROUNDS_TEST_DATA to the folder of real data"
-)
-def test_distances_equal_the_published_ones_to_a_metre():
-    with REFERENCE.open() as file:
+def test_distances_equal_the_published_ones_to_a_metre(shared_data: Path):
+    with (shared_data / "reference" / "geodesic_distances.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 360
     for row in rows:
