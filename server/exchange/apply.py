@@ -36,6 +36,8 @@ from sync.reconcile import Conflict, Outcome, apply_outcome, reconcile
 
 log = logging.getLogger("rounds")
 
+UNDECIDED = {"status": "open", "verdict": None, "decided_by": None, "decided_at": None}
+
 CLIENT_FORKED = "CLIENT_FORKED"
 SEQ_GAP = "SEQ_GAP"
 
@@ -280,6 +282,8 @@ def _settle_all(
     number, chain = head["entries"], head["chain"]
     journal: list[dict[str, Any]] = []
     for seq, item in fresh:
+        number += 1
+        work.entry = number
         before = known.get(item.id)
         if internal:
             settled = _park(work, item, codes.INTERNAL)
@@ -295,7 +299,6 @@ def _settle_all(
             )
         else:
             settled = _settle(work, item, head["version"])
-        number += 1
         salt = os.urandom(16)
         seal = hashlib.sha256(salt + item.payload).hexdigest()
         entry = {
@@ -388,7 +391,13 @@ def _uniques(fresh: list[tuple[int, Item]]) -> dict[str, set[str]]:
 
 def references(mutation: Mutation) -> list[tuple[str, str, str]]:
     """(field, kind, id) of everything a mutation newly points at."""
-    known = WRITABLE[mutation.kind].references if mutation.kind in WRITABLE else {}
+    kind = WRITABLE.get(mutation.kind)
+    if kind is None:
+        return []
+    known = kind.references
+    if kind.on:
+        about = next((op.new for op in mutation.ops if op.field == "on_kind"), None)
+        known = {**known, "on_id": about} if isinstance(about, str) and about in kind.on else known
     return [
         (op.field, known[op.field], op.new)
         for op in mutation.ops
@@ -500,7 +509,8 @@ def _conflicts(work: Work, row: Row, item: Item, mutation: Mutation, outcome: Ou
             "code": conflict.code,
             "author_id": work.actor.id,
             "at": work.received_at,
-            "status": "open",
+            **dict.fromkeys(("kept_author_id", "kept_at", "lost_author_id", "lost_at", "became")),
+            **UNDECIDED,
         }
         ids.append(identity)
     return tuple(ids)
@@ -519,7 +529,10 @@ def _park(work: Work, item: Item, code: str, field: str | None = None, behind: s
         "behind": behind,
         "raw": _ascii(item.payload),
         "received_at": work.received_at,
-        "status": "open",
+        "entry": work.entry,
+        "batch": work.version,
+        "suggestion": None,
+        **UNDECIDED,
     }
     return Settled("parked", code, field, version=work.version, behind=behind)
 

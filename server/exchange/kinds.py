@@ -2,7 +2,7 @@
 
 Rights are words for how an author stands to an entity (`relations` tells which hold): `rep` of a visit, `owner` of a
 customer, `team` (in an audience of its team), `lead` (manager of its team or of one above), `administrator`, and for a
-create `member` (has a team). A test walks kind x field x role x verb.
+create `member` (has a team) or `awaited` (a decision waits for them). A test walks kind x field x role x verb.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 from server.customers.model import Customer
 from server.db import Model
-from server.exchange.model import Conflict, Parked
+from server.exchange.model import Amendment, Conflict, Decision, Parked, Suggestion
+from server.followups.model import Comment, FollowUp
 from server.people.model import Person, Setting, Team
 from server.people.rules import ROLES
 from server.visits.model import Outcome, Visit, VisitKind
@@ -51,7 +52,7 @@ class Kind:
     `create`: relations that may create one; `rights`: field -> relations that may set it (a field not named takes
     `other`); `archive`: relations that may archive and restore; `references`: field -> kind it points at; `defaults`: what
     a create gets for a field it leaves out; `completed`: fields that a create may leave out because they follow from its
-    author; `unique`: a field no two may have alike; `derived`: wire fields that the server adds to the document from
+    author; `on`: kinds that `on_kind` may name, for one that says something `on_id`; `unique`: a field no two may have alike; `derived`: wire fields that the server adds to the document from
     columns of its own, `columns` those that what follows a change fills; `org_wide`: told to everybody.
     """
 
@@ -65,6 +66,7 @@ class Kind:
     references: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     completed: frozenset[str] = frozenset()
+    on: frozenset[str] = frozenset()
     unique: str | None = None
     derived: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
@@ -184,6 +186,65 @@ VISIT = Kind(
 LEAD_STATES = frozenset({"planned", "cancelled"})
 """States of a visit that a manager may bring about; the others are the rep's alone."""
 
+OWNER_OR_LEAD = frozenset({"owner", "lead", "administrator"})
+
+FOLLOW_UP = Kind(
+    name="follow_up",
+    model=FollowUp,
+    policy=Policy(
+        kind="follow_up",
+        fields={
+            "customer_id": Field("value", check=p.uuid(), required=True),
+            "visit_id": Field("value", check=p.uuid()),
+            "owner_id": Field("value", authority="manager", check=p.uuid(), required=True),
+            "kind": Field("value", check=p.text(64, 1)),
+            "subject": Field("value", check=p.text(200, 1), required=True),
+            "due_date": Field("value", authority="manager", check=p.date()),
+            "due_time": Field("value", authority="manager", check=p.time()),
+            "due_zone": Field("value", check=p.zone()),
+            "remind_before_min": Field("value", check=p.whole(0, 40_320)),
+            "repeat": Field("value", check=p.text(200, 1)),
+            "requested_at": Field("value", check=p.instant()),
+            "note": Field("text", check=p.text(20_000)),
+            "status": Field("state", check=p.choice("open", "done", "cancelled"), required=True),
+            "done": Field("evidence", check=p.moment(), late=frozenset({"done"}), renewed=WHILE_OPEN),
+        },
+        initial=frozenset({"open", "done"}),
+        steps={
+            "open": frozenset({"done", "cancelled"}),
+            "cancelled": WHILE_OPEN,
+            "done": WHILE_OPEN,
+        },
+        rank={"open": 0, "cancelled": 1, "done": 2},
+    ),
+    create=frozenset({"owner", "lead", "administrator"}),
+    rights={"owner_id": MANAGERS},
+    other=OWNER_OR_LEAD,
+    archive=OWNER_OR_LEAD,
+    references={"customer_id": "customer", "visit_id": "visit", "owner_id": "person"},
+    defaults={"status": "open"},
+    completed=frozenset({"owner_id"}),
+)
+
+COMMENT = Kind(
+    name="comment",
+    model=Comment,
+    policy=Policy(
+        kind="comment",
+        fields={
+            "on_kind": Field(
+                "value", check=p.choice("customer", "visit", "follow_up"), required=True
+            ),
+            "on_id": Field("value", check=p.uuid(), required=True),
+            "body": Field("value", check=p.text(5_000, 1), required=True),
+        },
+    ),
+    create=frozenset({"reader"}),
+    other=NOBODY,
+    archive=NOBODY,
+    on=frozenset({"customer", "visit", "follow_up"}),
+)
+
 TEAM = Kind(
     name="team",
     model=Team,
@@ -265,12 +326,107 @@ SETTING = Kind(
     org_wide=True,
 )
 
-WRITABLE: dict[str, Kind] = {
-    kind.name: kind for kind in (SETTING, TEAM, PERSON, VISIT_KIND, OUTCOME, CUSTOMER, VISIT)
-}
-"""Kinds that mutations may name, in the order in which their rows are written (what is referred to comes first)."""
+AMENDABLE = (
+    "minutes",
+    "next_step",
+    "outcome",
+    "kind",
+    "mode",
+    "check_in",
+    "check_out",
+    "check_in_fix",
+    "check_out_fix",
+    "late_reason",
+)
+"""Fields of a visit that an amendment may change."""
+
+
+def _amendments() -> p.Check:
+    fields = {name: VISIT.fields[name] for name in AMENDABLE}
+
+    def sound(name: Any, value: Any) -> bool:
+        if value is None:  # what was seen there is corrected, never emptied
+            return name in fields and fields[name].kind != "evidence"
+        return name in fields and fields[name].check.test(value)
+
+    def test(value: Any) -> bool:
+        return type(value) is dict and bool(value) and all(sound(*item) for item in value.items())
+
+    properties = {
+        name: field.check.schema
+        if field.kind == "evidence"
+        else {"anyOf": [field.check.schema, {"type": "null"}]}
+        for name, field in fields.items()
+    }
+    schema = {
+        "type": "object",
+        "minProperties": 1,
+        "properties": properties,
+        "additionalProperties": False,
+    }
+    return p.Check(test, schema)
+
 
 _SERVER_MADE = Field("readonly")
+DECIDED = ("status", "verdict", "decided_by", "decided_at")
+"""What everything says that somebody has to decide: `open` or `resolved`, and how, by whom and when."""
+
+AMENDMENT = Kind(
+    name="amendment",
+    model=Amendment,
+    policy=Policy(
+        kind="amendment",
+        fields={
+            "visit_id": Field("value", check=p.uuid(), required=True),
+            "reason": Field("value", check=p.text(500, 1), required=True),
+            "changes": Field("value", check=_amendments(), required=True),
+            **dict.fromkeys(("before", "author_id", *DECIDED), _SERVER_MADE),
+        },
+    ),
+    create=REP,
+    other=NOBODY,
+    archive=NOBODY,
+    references={"visit_id": "visit"},
+    columns=("before", "author_id", *DECIDED),
+)
+
+VERDICTS: Mapping[str, tuple[str, ...]] = {
+    "conflict": ("take", "keep"),
+    "parked": ("retry", "discard"),
+    "amendment": ("approve", "decline"),
+    "suggestion": ("approve", "decline"),
+    "visit": ("accept", "ask", "decline"),
+}
+"""Kind of what is decided on -> what may be said of it."""
+
+DECISION = Kind(
+    name="decision",
+    model=Decision,
+    policy=Policy(
+        kind="decision",
+        fields={
+            "on_kind": Field("value", check=p.choice(*VERDICTS), required=True),
+            "on_id": Field("value", check=p.uuid(), required=True),
+            "verdict": Field(
+                "value",
+                check=p.choice(*dict.fromkeys(word for words in VERDICTS.values() for word in words)),
+                required=True,
+            ),
+            "word": Field("value", check=p.text(500)),
+            **dict.fromkeys(("author_id", "at", "stands"), _SERVER_MADE),
+        },
+    ),
+    create=frozenset({"awaited"}),
+    other=NOBODY,
+    archive=NOBODY,
+    columns=("author_id", "at", "stands"),
+)
+
+WRITABLE: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (SETTING, TEAM, PERSON, VISIT_KIND, OUTCOME, CUSTOMER, VISIT, AMENDMENT, DECISION)
+}
+"""Kinds that mutations may name, in the order in which their rows are written (what is referred to comes first)."""
 
 PARKED = Kind(
     name="parked",
@@ -278,7 +434,8 @@ PARKED = Kind(
     policy=Policy(
         kind="parked",
         fields=dict.fromkeys(
-            ("author_id", "kind", "entity", "verb", "code", "field", "behind", "status"), _SERVER_MADE
+            ("author_id", "kind", "entity", "verb", "code", "field", "behind", "suggestion", *DECIDED),
+            _SERVER_MADE,
         ),
     ),
     derived=("raw", "received_at"),
@@ -292,7 +449,10 @@ CONFLICT = Kind(
     policy=Policy(
         kind="conflict",
         fields=dict.fromkeys(
-            ("kind", "entity", "field", "kept", "lost", "kept_by", "code", "author_id", "status"),
+            (
+                *("kind", "entity", "field", "kept", "lost", "kept_by", "code", "author_id"),
+                *("kept_author_id", "kept_at", "lost_author_id", "lost_at", "became", *DECIDED),
+            ),
             _SERVER_MADE,
         ),
     ),
@@ -301,5 +461,25 @@ CONFLICT = Kind(
     other=NOBODY,
 )
 
-READABLE: dict[str, Kind] = {**WRITABLE, "parked": PARKED, "conflict": CONFLICT}
+SUGGESTION = Kind(
+    name="suggestion",
+    model=Suggestion,
+    policy=Policy(
+        kind="suggestion",
+        fields=dict.fromkeys(
+            (
+                *("kind", "entity", "verb", "purpose", "ops", "customer_id", "parked", "into"),
+                *("author_id", "at", "changed", *DECIDED),
+            ),
+            _SERVER_MADE,
+        ),
+    ),
+    create=NOBODY,
+    other=NOBODY,
+)
+
+MADE = {kind.name: kind for kind in (PARKED, CONFLICT, SUGGESTION)}
+"""Kinds that only the server makes."""
+
+READABLE: dict[str, Kind] = {**WRITABLE, **MADE}
 """Kinds that a pull may carry."""

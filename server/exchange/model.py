@@ -90,6 +90,22 @@ class Journal(Model):
     chain: Mapped[str] = mapped_column()
 
 
+class Revision(Model):
+    """What one journal entry changed of one entity: field -> [before, after]. A plain creation has none.
+
+    `cause` {"kind", "id"} is the decision that brought it about; null where the entry is a change of the entity itself.
+    """
+
+    __tablename__ = "revision"
+
+    org_id: Mapped[str] = mapped_column(Id, ForeignKey("organisation.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    entity: Mapped[str] = mapped_column(Id, primary_key=True)
+    n: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    changes: Mapped[dict[str, Any]] = mapped_column(Json)
+    cause: Mapped[dict[str, Any] | None] = mapped_column(Json)
+
+
 class Position(Model):
     """That an entity is, or until `removed_at` was, in a scope: one row each, moved to the version of each change.
 
@@ -112,10 +128,17 @@ class Position(Model):
 
 
 class Parked(Synced, Model):
-    """A mutation that is safely stored but could not be applied; `raw` is JSON text as it came, escaped to ASCII."""
+    """A mutation that is safely stored but could not be applied; `raw` is JSON text as it came, escaped to ASCII.
+
+    `entry` is the number of its journal entry and `batch` the version of the transaction that brought it: by them it is
+    settled again as what it was. `suggestion` is the proposal that was made of it, if one was.
+    """
 
     __tablename__ = "parked"
-    __table_args__ = (Index("ix_parked_author", "org_id", "author_id", "status"),)
+    __table_args__ = (
+        Index("ix_parked_author", "org_id", "author_id", "status"),
+        Index("ix_parked_behind", "org_id", "behind"),
+    )
 
     author_id: Mapped[str | None] = mapped_column(Id)
     kind: Mapped[str] = mapped_column()
@@ -126,11 +149,20 @@ class Parked(Synced, Model):
     behind: Mapped[str | None] = mapped_column(Id)
     raw: Mapped[str] = mapped_column(Text)
     received_at: Mapped[datetime] = mapped_column(Instant)
+    entry: Mapped[int] = mapped_column(BigInteger)
+    batch: Mapped[int] = mapped_column(BigInteger)
+    suggestion: Mapped[str | None] = mapped_column(Id)
     status: Mapped[str] = mapped_column(default="open")
+    verdict: Mapped[str | None] = mapped_column()
+    decided_by: Mapped[str | None] = mapped_column(Id)
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Conflict(Synced, Model):
-    """Two values for one field, one chosen, the other kept and restorable."""
+    """Two values for one field, one chosen, the other kept and restorable; of both, who wrote it and when it came in.
+
+    `became` {"kind", "id"} is the amendment or suggestion that taking the lost value came to, where it needs another's word.
+    """
 
     __tablename__ = "conflict"
 
@@ -143,4 +175,71 @@ class Conflict(Synced, Model):
     code: Mapped[str] = mapped_column()
     author_id: Mapped[str | None] = mapped_column(Id)
     at: Mapped[datetime] = mapped_column(Instant)
+    kept_author_id: Mapped[str | None] = mapped_column(Id)
+    kept_at: Mapped[datetime | None] = mapped_column(Instant)
+    lost_author_id: Mapped[str | None] = mapped_column(Id)
+    lost_at: Mapped[datetime | None] = mapped_column(Instant)
+    became: Mapped[dict[str, Any] | None] = mapped_column(Json)
     status: Mapped[str] = mapped_column(default="open")
+    verdict: Mapped[str | None] = mapped_column()
+    decided_by: Mapped[str | None] = mapped_column(Id)
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Suggestion(Synced, Model):
+    """What somebody would change who may not, made by the server of a parked mutation: its `ops` on `entity`.
+
+    `customer_id` tells whose owner is asked; `into` (purpose `merge`) the customer that would stay; `changed`
+    {field: [before, after]} what approving it came to.
+    """
+
+    __tablename__ = "suggestion"
+    __table_args__ = (Index("ix_suggestion_customer", "org_id", "customer_id", "status"),)
+
+    kind: Mapped[str] = mapped_column()
+    entity: Mapped[str] = mapped_column(Id)
+    verb: Mapped[str] = mapped_column()
+    purpose: Mapped[str] = mapped_column()
+    ops: Mapped[list[Any]] = mapped_column(Json, default=list)
+    customer_id: Mapped[str] = mapped_column(Id)
+    parked: Mapped[str | None] = mapped_column(Id)
+    into: Mapped[str | None] = mapped_column(Id)
+    author_id: Mapped[str | None] = mapped_column(Id)
+    at: Mapped[datetime] = mapped_column(Instant)
+    changed: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    status: Mapped[str] = mapped_column(default="open")
+    verdict: Mapped[str | None] = mapped_column()
+    decided_by: Mapped[str | None] = mapped_column(Id)
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Amendment(Synced, Model):
+    """What a rep would have changed in a visit that is written already: `changes` by field, `before` what they replace."""
+
+    __tablename__ = "amendment"
+    __table_args__ = (Index("ix_amendment_visit", "org_id", "visit_id"),)
+
+    visit_id: Mapped[str] = mapped_column(Id)
+    reason: Mapped[str] = mapped_column()
+    changes: Mapped[dict[str, Any]] = mapped_column(Json)
+    before: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    author_id: Mapped[str | None] = mapped_column(Id)
+    status: Mapped[str] = mapped_column(default="open")
+    verdict: Mapped[str | None] = mapped_column()
+    decided_by: Mapped[str | None] = mapped_column(Id)
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Decision(Synced, Model):
+    """Somebody's verdict on what waited for one; `stands` is false where another came first or its author thought again."""
+
+    __tablename__ = "decision"
+    __table_args__ = (Index("ix_decision_on", "org_id", "on_id"),)
+
+    on_kind: Mapped[str] = mapped_column()
+    on_id: Mapped[str] = mapped_column(Id)
+    verdict: Mapped[str] = mapped_column()
+    word: Mapped[str | None] = mapped_column()
+    author_id: Mapped[str | None] = mapped_column(Id)
+    at: Mapped[datetime] = mapped_column(Instant)
+    stands: Mapped[bool] = mapped_column(default=False)

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, bindparam, func, or_, select
 
 from server.customers.model import Customer
 from server.db import upsert
-from server.exchange.kinds import READABLE, WRITABLE, Kind
+from server.exchange.kinds import COMMENT, MADE, WRITABLE, Kind
 from server.exchange.model import Client, Parked, Position
+from server.followups.model import Comment
 from server.people.grant import held, parents_of
 from server.people.model import Grant, Organisation, Setting
 from server.people.rules import LEADERS, above
@@ -72,6 +73,10 @@ _TOLD = select(Position.scope, Position.kind, Position.id).where(
     Position.removed_at.is_(None),
 )
 
+_COMMENTS = select(Comment.id, Comment.on_kind, Comment.on_id, Comment.created_by).where(
+    Comment.org_id == bindparam("org"), Comment.on_id.in_(bindparam("ids", expanding=True))
+)
+
 
 @cache
 def _entities(name: str) -> Any:
@@ -104,6 +109,7 @@ class Work:
         self.made: dict[tuple[str, str], dict[str, Any]] = {}  # parked and conflicts, as rows
         self.overruled: dict[tuple[str, str], str | None] = {}  # conflict -> who wrote the value that lost
         self.rep_days: set[tuple[str, str]] = set()
+        self.entry = 0  # number of the journal entry that is being settled
         self.people_changed = False
         self.sharing_changed = False
         self._scopes: frozenset[str] | None = None
@@ -218,7 +224,7 @@ class Work:
             return True
         return self.actor.role in LEADERS and team_id is not None and f"lead:{team_id}" in self.scopes
 
-    def held_lately(self, customer_id: str) -> bool:
+    def held_lately(self, customer_id: str, kind: str = "customer") -> bool:
         """Whether the actor held a scope of the customer at any time in the evidence window before receipt."""
         if customer_id not in self._held_once:
             since = self.received_at - EVIDENCE_WINDOW
@@ -227,7 +233,7 @@ class Work:
                 .join(Grant, (Grant.org_id == Position.org_id) & (Grant.scope == Position.scope))
                 .where(
                     Position.org_id == self.org_id,
-                    Position.kind == "customer",
+                    Position.kind == kind,
                     Position.id == customer_id,
                     Grant.person_id == self.actor.id,
                     or_(Grant.until.is_(None), Grant.until > since),
@@ -303,9 +309,9 @@ class Work:
             if name == "team":  # a parent before its children
                 changed.sort(key=lambda row: len(above(self.team_parents(), row.id)))
             upsert(WRITABLE[name].model, self.connection, [self._columns(row) for row in changed])
-        for name in ("parked", "conflict"):
+        for name in MADE:
             upsert(
-                READABLE[name].model,
+                MADE[name].model,
                 self.connection,
                 [row for (kind, _), row in self.made.items() if kind == name],
             )
@@ -347,9 +353,15 @@ class Work:
                     f"team:{values['team_id']}" if self.shares_customers else f"lead:{values['team_id']}"
                 )
             return scopes
-        scopes = {f"person:{values['rep_id']}"}
-        team = self.team_of(values["rep_id"])
-        if team and row.columns.get("trust") == "review":
+        if row.kind.name == "comment":
+            on = self.row(values["on_kind"], values["on_id"])
+            about = self.audience(on) if on.entity is not None else set()
+            entity = row.entity
+            return about | {f"person:{entity.created_by}"} if entity and entity.created_by else about
+        person = values["owner_id" if row.kind.name == "follow_up" else "rep_id"]
+        scopes = {f"person:{person}"}
+        awaited = values["status"] == "open" if row.kind.name == "follow_up" else row.columns.get("trust") == "review"
+        if awaited and (team := self.team_of(person)):
             scopes.add(f"lead:{team}")
         return scopes
 
@@ -364,11 +376,17 @@ class Work:
             for scope, kind, entity in rows:
                 known.setdefault((kind, entity), set()).add(scope)
         positions = []
+        moved: dict[str, set[str]] = {}
         for row in changed:
             now_in = self.audience(row)
+            before = known.get((row.kind.name, row.id), set())
             day = row.columns.get("day")
-            for scope in now_in | known.get((row.kind.name, row.id), set()):
+            for scope in now_in | before:
                 positions.append(self._position(scope, row.kind.name, row.id, scope not in now_in, day))
+            if row.was is not None and now_in != before and row.kind.name in COMMENT.on:
+                moved.setdefault(row.kind.name, set()).add(row.id)
+        if moved:
+            positions += self._comments_on(moved)
         team = self.team_of(self.actor.id)
         for (kind, entity), made in self.made.items():
             people = {made["author_id"], self.overruled.get((kind, entity))} - {None}
@@ -379,6 +397,33 @@ class Work:
                 scopes |= self._concerned(made)
             positions += [self._position(scope, kind, entity, False, None) for scope in sorted(scopes)]
         upsert(Position, self.connection, positions)
+
+    def _comments_on(self, moved: Mapping[str, set[str]]) -> list[dict[str, Any]]:
+        """Positions of the comments on what is now told to others: they go where it goes. Those written now are not among them."""
+        ids = [entity for entities in moved.values() for entity in entities]
+        about = {"org": self.org_id, "ids": ids}
+        comments = {
+            row["id"]: row
+            for row in self.connection.execute(_COMMENTS, about).mappings()
+            if row["on_id"] in moved.get(row["on_kind"], ()) and not self._is_changed("comment", row["id"])
+        }
+        told: dict[str, set[str]] = {}
+        if comments:
+            about = {"org": self.org_id, "kinds": ["comment"], "ids": list(comments)}
+            for scope, _, entity in self.connection.execute(_TOLD, about):
+                told.setdefault(entity, set()).add(scope)
+        positions = []
+        for entity, row in comments.items():
+            now_in = self.audience(self.row(row["on_kind"], row["on_id"]))
+            if row["created_by"]:
+                now_in |= {f"person:{row['created_by']}"}
+            for scope in sorted(now_in ^ told.get(entity, set())):
+                positions.append(self._position(scope, "comment", entity, scope not in now_in, None))
+        return positions
+
+    def _is_changed(self, kind: str, entity: str) -> bool:
+        row = self.rows.get((kind, entity))
+        return row is not None and row.changed
 
     def _redraw_sharing(self) -> None:
         """Whether teams share their customers was changed: tell each to the team's members, or to its leads alone."""

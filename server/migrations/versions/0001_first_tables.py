@@ -119,7 +119,15 @@ def upgrade() -> None:
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("author_id", server.db.Id, nullable=True),
         sa.Column("at", server.db.Instant(), nullable=False),
+        sa.Column("kept_author_id", server.db.Id, nullable=True),
+        sa.Column("kept_at", server.db.Instant(), nullable=True),
+        sa.Column("lost_author_id", server.db.Id, nullable=True),
+        sa.Column("lost_at", server.db.Instant(), nullable=True),
+        sa.Column("became", server.db.Json, nullable=True),
         sa.Column("status", sa.String(), nullable=False),
+        sa.Column("verdict", sa.String(), nullable=True),
+        sa.Column("decided_by", server.db.Id, nullable=True),
+        sa.Column("decided_at", server.db.Instant(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("archived", sa.Boolean(), nullable=False),
@@ -208,7 +216,13 @@ def upgrade() -> None:
         sa.Column("behind", server.db.Id, nullable=True),
         sa.Column("raw", sa.Text(), nullable=False),
         sa.Column("received_at", server.db.Instant(), nullable=False),
+        sa.Column("entry", sa.BigInteger(), nullable=False),
+        sa.Column("batch", sa.BigInteger(), nullable=False),
+        sa.Column("suggestion", server.db.Id, nullable=True),
         sa.Column("status", sa.String(), nullable=False),
+        sa.Column("verdict", sa.String(), nullable=True),
+        sa.Column("decided_by", server.db.Id, nullable=True),
+        sa.Column("decided_at", server.db.Instant(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("archived", sa.Boolean(), nullable=False),
@@ -221,6 +235,89 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "id"),
     )
     op.create_index("ix_parked_author", "parked", ["org_id", "author_id", "status"], unique=False)
+    op.create_index("ix_parked_behind", "parked", ["org_id", "behind"], unique=False)
+
+    op.create_table(
+        "amendment",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("visit_id", server.db.Id, nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("changes", server.db.Json, nullable=False),
+        sa.Column("before", server.db.Json, nullable=True),
+        sa.Column("author_id", server.db.Id, nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("verdict", sa.String(), nullable=True),
+        sa.Column("decided_by", server.db.Id, nullable=True),
+        sa.Column("decided_at", server.db.Instant(), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_amendment_visit", "amendment", ["org_id", "visit_id"], unique=False)
+
+    op.create_table(
+        "decision",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("on_kind", sa.String(), nullable=False),
+        sa.Column("on_id", server.db.Id, nullable=False),
+        sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("word", sa.String(), nullable=True),
+        sa.Column("author_id", server.db.Id, nullable=True),
+        sa.Column("at", server.db.Instant(), nullable=False),
+        sa.Column("stands", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_decision_on", "decision", ["org_id", "on_id"], unique=False)
+
+    op.create_table(
+        "suggestion",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("entity", server.db.Id, nullable=False),
+        sa.Column("verb", sa.String(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("ops", server.db.Json, nullable=False),
+        sa.Column("customer_id", server.db.Id, nullable=False),
+        sa.Column("parked", server.db.Id, nullable=True),
+        sa.Column("into", server.db.Id, nullable=True),
+        sa.Column("author_id", server.db.Id, nullable=True),
+        sa.Column("at", server.db.Instant(), nullable=False),
+        sa.Column("changed", server.db.Json, nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("verdict", sa.String(), nullable=True),
+        sa.Column("decided_by", server.db.Id, nullable=True),
+        sa.Column("decided_at", server.db.Instant(), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_suggestion_customer", "suggestion", ["org_id", "customer_id", "status"], unique=False)
 
     op.create_table(
         "position",
@@ -359,6 +456,9 @@ def upgrade() -> None:
         sa.Column("code", sa.String(), nullable=True),
         sa.Column("note", sa.String(), nullable=True),
         sa.Column("tags", server.db.Json, nullable=False),
+        sa.Column("merged_into", server.db.Id, nullable=True),
+        sa.Column("alike", sa.String(), nullable=True),
+        sa.Column("cell", sa.String(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("archived", sa.Boolean(), nullable=False),
@@ -378,6 +478,16 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("org_id", "id"),
     )
+    op.create_index("ix_customer_alike", "customer", ["org_id", "alike"], unique=False)
+    op.create_index("ix_customer_cell", "customer", ["org_id", "cell"], unique=False)
+    op.create_index(
+        "ix_customer_merged",
+        "customer",
+        ["org_id", "merged_into"],
+        unique=False,
+        sqlite_where=sa.text("merged_into IS NOT NULL"),
+        postgresql_where=sa.text("merged_into IS NOT NULL"),
+    )
     op.create_index("ix_customer_name", "customer", ["org_id", "name", "id"], unique=False)
     op.create_index("ix_customer_owner", "customer", ["org_id", "owner_id"], unique=False)
     op.create_index("ix_customer_team", "customer", ["org_id", "team_id"], unique=False)
@@ -386,8 +496,8 @@ def upgrade() -> None:
         "customer",
         ["org_id", "code"],
         unique=True,
-        sqlite_where=sa.text("code IS NOT NULL"),
-        postgresql_where=sa.text("code IS NOT NULL"),
+        sqlite_where=sa.text("code IS NOT NULL AND merged_into IS NULL"),
+        postgresql_where=sa.text("code IS NOT NULL AND merged_into IS NULL"),
     )
 
     op.create_table(
@@ -412,6 +522,7 @@ def upgrade() -> None:
         sa.Column("person_id", server.db.Id, nullable=False),
         sa.Column("expires_at", server.db.Instant(), nullable=False),
         sa.Column("used_at", server.db.Instant(), nullable=True),
+        sa.Column("uploads", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["org_id", "person_id"],
             ["person.org_id", "person.id"],
@@ -503,9 +614,94 @@ def upgrade() -> None:
     op.create_index("ix_visit_customer", "visit", ["org_id", "customer_id", "at"], unique=False)
     op.create_index("ix_visit_rep_day", "visit", ["org_id", "rep_id", "day"], unique=False)
 
+    op.create_table(
+        "follow_up",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("customer_id", server.db.Id, nullable=False),
+        sa.Column("visit_id", server.db.Id, nullable=True),
+        sa.Column("owner_id", server.db.Id, nullable=False),
+        sa.Column("kind", sa.String(), nullable=True),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("due_date", sa.String(), nullable=True),
+        sa.Column("due_time", sa.String(), nullable=True),
+        sa.Column("due_zone", sa.String(), nullable=True),
+        sa.Column("remind_before_min", sa.Integer(), nullable=True),
+        sa.Column("repeat", sa.String(), nullable=True),
+        sa.Column("requested_at", sa.String(), nullable=True),
+        sa.Column("note", sa.String(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("done", server.db.Json, nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "customer_id"],
+            ["customer.org_id", "customer.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "owner_id"],
+            ["person.org_id", "person.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "visit_id"],
+            ["visit.org_id", "visit.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_follow_up_customer", "follow_up", ["org_id", "customer_id"], unique=False)
+    op.create_index("ix_follow_up_due", "follow_up", ["org_id", "due_date", "id"], unique=False)
+    op.create_index(
+        "ix_follow_up_owner", "follow_up", ["org_id", "owner_id", "status", "due_date"], unique=False
+    )
+
+    op.create_table(
+        "comment",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("on_kind", sa.String(), nullable=False),
+        sa.Column("on_id", server.db.Id, nullable=False),
+        sa.Column("body", sa.String(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_comment_on", "comment", ["org_id", "on_id"], unique=False)
+
+    op.create_table(
+        "revision",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("entity", server.db.Id, nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.Column("changes", server.db.Json, nullable=False),
+        sa.Column("cause", server.db.Json, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "kind", "entity", "n"),
+    )
+
 
 def downgrade() -> None:
     for table in (
+        "revision",
+        "comment",
+        "follow_up",
         "visit",
         "session",
         "login",
@@ -517,14 +713,17 @@ def downgrade() -> None:
         "visit_kind",
         "team",
         "setting",
+        "suggestion",
         "position",
         "parked",
         "outcome",
         "journal",
         "head",
+        "decision",
         "conflict",
         "client",
         "batch",
+        "amendment",
         "sign_in_attempt",
         "rep_day",
         "organisation",
