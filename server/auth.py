@@ -1,7 +1,8 @@
 """Who is asking: session cookie or bearer token -> a `Principal`; each route names who may call it.
 
 Tokens of both kinds carry their organisation (`<organisation hex>.<secret>`), so that look-ups start with it; only
-digests are stored. A deactivated person's session still takes what their phone holds (`upload_only`), and no more.
+digests are stored. The session of a deactivated person, or of a revoked device, still takes what the phone holds
+(`upload_only`), and no more.
 """
 
 from __future__ import annotations
@@ -43,11 +44,14 @@ class Principal:
     device_id: str | None
     client_id: str | None
     token_id: str | None = None
+    revoked: bool = False
 
     @property
-    def upload_only(self) -> bool:
-        """Whether nothing but an upload of what a phone still holds is open to them."""
-        return not self.active
+    def upload_only(self) -> str | None:
+        """Why nothing but an upload of what a phone still holds is open to them: `deactivated`, `revoked`, or None."""
+        if not self.active:
+            return "deactivated"
+        return "revoked" if self.revoked else None
 
 
 def now() -> datetime:
@@ -80,7 +84,7 @@ def org_of(secret: str) -> str | None:
 
 
 def for_roles(*roles: str, uploads: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let only signed-in people of these roles through; `uploads` also those whose account was deactivated.
+    """Let only signed-in people of these roles through; `uploads` also those who may upload and no more.
 
     The view receives the `Principal` as first argument and carries `allowed_roles`, which a test walks.
     """
@@ -90,8 +94,11 @@ def for_roles(*roles: str, uploads: bool = False) -> Callable[[Callable[..., Any
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             principal = current()
-            if principal is None or (principal.upload_only and not uploads):
+            if principal is None:
                 raise Problem(401, "SIGN_IN_REQUIRED", "Sign in first.")
+            if principal.upload_only and not uploads:
+                detail = "Nothing but an upload of what this device still holds is open here."
+                raise Problem(401, "SIGN_IN_REQUIRED", detail, reason=principal.upload_only)
             if principal.role not in allowed:
                 raise Problem(403, "FORBIDDEN", "This is not for your role.")
             return view(principal, *args, **kwargs)
@@ -147,14 +154,18 @@ def _by_session(secret: str) -> Principal | None:
     with reading() as connection:
         row = (
             connection.execute(
-                select(*_PERSON, Session.device_id, Device.client_id)
+                select(
+                    *_PERSON,
+                    Session.device_id,
+                    Device.client_id,
+                    Device.revoked_at.is_not(None).label("revoked"),
+                )
                 .join(Person, (Person.org_id == Session.org_id) & (Person.id == Session.person_id))
                 .join(Device, (Device.org_id == Session.org_id) & (Device.id == Session.device_id))
                 .where(
                     Session.org_id == org_id,
                     Session.digest == digest_of(secret),
                     Session.expires_at > now(),
-                    Device.revoked_at.is_(None),
                 )
             )
             .mappings()

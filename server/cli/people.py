@@ -229,6 +229,30 @@ def person_invite(
     _say_link(link, days, code=not no_qr)
 
 
+@person_command.command("upload-link")
+@click.argument("email")
+@click.option("--url", help="Address of the app, for the link; else the first of ROUNDS_ORIGINS.")
+@click.option(
+    "--days", default=admin.INVITE_DAYS, show_default=True, type=click.IntRange(1, 90), help="Valid for."
+)
+@organisation_option
+@json_option
+@plainly
+def person_upload_link(email: str, url: str | None, days: int, slug: str | None, as_json: bool) -> None:
+    """Print a one-time link with which a closed account's phone uploads what it still holds.
+
+    For a phone whose session is gone, too; opened on it, it sends, and reads nothing. What comes in thus is looked
+    at by the lead.
+    """
+    with within(slug) as of:
+        secret = admin.invite(of["id"], email, now(), days, uploads=True)
+    link = _link(url, f"upload/{secret}")
+    if as_json:
+        say_json({"email": email, "link": link, "days": days})
+        return
+    _say_link(link, days)
+
+
 @person_command.command("change")
 @click.option("--email", prompt="E-mail", help="Whom to change.")
 @click.option("--name", help="Their name from now on.")
@@ -450,9 +474,9 @@ def device_list(slug: str | None, as_json: bool) -> None:
 @organisation_option
 @plainly
 def device_revoke(device_id: str, slug: str | None) -> None:
-    """Revoke a device by its id, or the beginning of it: its sessions end at once."""
+    """Revoke a device by its id, or the beginning of it: it reads nothing more; what it still holds is taken."""
     with within(slug) as of:
         found = admin.revoke_device(of["id"], device_id, now())
     click.echo(f"Revoked device {found['id'][:8]} of {found['email']}.")
     if found["unsent"]:
-        click.echo(f"It held {found['unsent']} unsent; they leave it once somebody signs in there again.")
+        click.echo(f"It held {found['unsent']} unsent; they are taken when it next sends.")

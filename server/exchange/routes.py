@@ -31,8 +31,9 @@ PROTOCOL = 1
 
 
 def actor_of(principal: Principal) -> Actor:
-    """The signed-in person as the door knows them."""
-    return Actor(principal.org_id, principal.person_id, principal.role, principal.team_id, principal.active)
+    """The signed-in person as the door knows them: who may only upload is nobody who still works here."""
+    active = principal.upload_only is None
+    return Actor(principal.org_id, principal.person_id, principal.role, principal.team_id, active)
 
 
 @blueprint.route("/sync", methods=["POST"])
@@ -84,7 +85,9 @@ def sync(principal: Principal) -> Response:
     }
     if answer.refused:
         return _answer(409, _refusal(answer) | {"received_at": told["received_at"]})
-    if envelope.pull is not None and envelope.protocol == PROTOCOL:
+    if principal.upload_only:
+        told["upload_only"] = principal.upload_only
+    elif envelope.pull is not None and envelope.protocol == PROTOCOL:
         told["pull"] = _pull(principal, client, envelope.pull, received_at)
     return _answer(200, told)
 

@@ -225,14 +225,20 @@ def set_active(org_id: str, email: str, active: bool, now: datetime) -> bool:
     return True
 
 
-def invite(org_id: str, email: str, now: datetime, days: int = INVITE_DAYS) -> str:
-    """A one-time secret with which somebody sets their password; earlier ones end. Raises `Refused`."""
+def invite(org_id: str, email: str, now: datetime, days: int = INVITE_DAYS, *, uploads: bool = False) -> str:
+    """A one-time secret with which somebody sets their password; earlier ones end. Raises `Refused`.
+
+    `uploads`: for a closed account, with which its phone uploads what it still holds and reads nothing.
+    """
     secret = new_secret(org_id)
     with writing() as connection:
         person = person_of(connection, org_id, email)
-        if not person["active"]:
+        if uploads and person["active"]:
+            raise Refused(f"{person['name']} is not deactivated: signing in sends what their phone holds.")
+        if not uploads and not person["active"]:
             raise Refused(
-                f"{person['name']} is deactivated. `rounds person activate {email}` takes them back."
+                f"{person['name']} is deactivated. `rounds person activate {email}` takes them back, and "
+                f"`rounds person upload-link {email}` lets their phone send what it still holds."
             )
         connection.execute(
             update(Invite)
@@ -248,6 +254,7 @@ def invite(org_id: str, email: str, now: datetime, days: int = INVITE_DAYS) -> s
                     "person_id": person["id"],
                     "expires_at": now + timedelta(days=days),
                     "used_at": None,
+                    "uploads": uploads,
                 }
             ],
         )
@@ -427,9 +434,9 @@ def devices(org_id: str) -> list[dict[str, Any]]:
 
 
 def revoke_device(org_id: str, which: str, now: datetime) -> dict[str, Any]:
-    """End the sessions of the device whose id begins with `which` and return it; raises `Refused`.
+    """Revoke the device whose id begins with `which` and return it; raises `Refused`.
 
-    What its phone holds is not lost: it is sent once somebody signs in there again.
+    Its sessions read nothing any more. What its phone holds is still taken, and looked at by the lead.
     """
     found = _one(devices(org_id), which, "device")
     _revoke(Device, org_id, found["id"], now)

@@ -114,7 +114,7 @@ class Login(Model):
 
 
 class Device(Model):
-    """A browser profile or app somebody signed in on; revoking it ends its sessions."""
+    """A browser profile or app somebody signed in on; once revoked, what it still holds may be uploaded, and no more."""
 
     __tablename__ = "device"
     __table_args__ = (ForeignKeyConstraint(["org_id", "person_id"], ["person.org_id", "person.id"]),)
@@ -161,7 +161,8 @@ class ApiToken(Model):
 
 
 class Invite(Model):
-    """A one-time link with which a person sets their own password."""
+    """A one-time link with which a person sets their own password, or (`uploads`) with which a closed account's phone
+    uploads what it still holds."""
 
     __tablename__ = "invite"
     __table_args__ = (ForeignKeyConstraint(["org_id", "person_id"], ["person.org_id", "person.id"]),)
@@ -171,6 +172,7 @@ class Invite(Model):
     person_id: Mapped[str] = mapped_column(Id)
     expires_at: Mapped[datetime] = mapped_column(Instant)
     used_at: Mapped[datetime | None] = mapped_column(Instant)
+    uploads: Mapped[bool] = mapped_column(default=False)
 
 
 class SignInAttempt(Model):

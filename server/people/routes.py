@@ -15,7 +15,7 @@ from server.people import session
 from server.people.grant import parents_of
 from server.people.model import Organisation, Person, Team
 from server.people.rules import led_by
-from server.people.schema import Accept, Me, SignedIn, SignIn
+from server.people.schema import Accept, Me, SignedIn, SignIn, Upload
 from sync.mutation import instant_text
 
 blueprint = Blueprint("people", __name__, url_prefix="/api", description="Signing in; who one is")
@@ -41,6 +41,17 @@ def accept(asked: dict[str, Any]) -> Response:
     """Take a one-time invitation: choose a password and be signed in."""
     auth.check_origin()
     return _with_cookie(session.accept_invite(auth.config(), asked, auth.now()))
+
+
+@blueprint.route("/session/upload", methods=["POST"])
+@open_to_all
+@blueprint.arguments(Upload)
+@blueprint.alt_response(401, description="SIGN_IN_FAILED, for every reason alike")
+@blueprint.response(200, SignedIn)
+def upload(asked: dict[str, Any]) -> Response:
+    """Take a one-time upload link of a closed account: what this phone holds may be sent, and nothing read."""
+    auth.check_origin()
+    return _with_cookie(session.accept_upload(auth.config(), asked, auth.now()))
 
 
 @blueprint.route("/session", methods=["DELETE"])

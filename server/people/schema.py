@@ -40,6 +40,16 @@ class Accept(Schema):
     device = fields.Nested(DeviceIn, required=True)
 
 
+class Upload(Schema):
+    """The one-time secret with which a closed account's phone uploads what it still holds."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    invite = Text(required=True, validate=validate.Length(max=200))
+    device = fields.Nested(DeviceIn, required=True)
+
+
 class PersonOut(Schema):
     """Somebody who is signed in."""
 

@@ -146,6 +146,39 @@ def sign_out(org_id: str, device_id: str, now: datetime) -> None:
         )
 
 
+def accept_upload(config: Config, asked: dict[str, Any], now: datetime) -> NewSession:
+    """A session of a closed account that can do nothing but upload, by a one-time link; 401 SIGN_IN_FAILED else."""
+    secret = asked["invite"]
+    org_id = org_of(secret)
+    with writing() as connection:
+        taken = _take(connection, org_id, secret, now, uploads=True) if org_id else None
+        if org_id is None or taken is None:
+            raise Problem(401, "SIGN_IN_FAILED", "This link is used up or too old.")
+        return open_session(connection, config, org_id, taken, asked["device"], now)
+
+
+def _take(connection: Connection, org_id: str, secret: str, now: datetime, *, uploads: bool) -> str | None:
+    """Use up a one-time link; returns whose it was. One to upload with is for closed accounts, the others for open ones."""
+    taken: str | None = connection.execute(
+        update(Invite)
+        .where(
+            Invite.org_id == org_id,
+            Invite.digest == digest_of(secret),
+            Invite.uploads.is_(uploads),
+            Invite.used_at.is_(None),
+            Invite.expires_at > now,
+        )
+        .values(used_at=now)
+        .returning(Invite.person_id)
+    ).scalar_one_or_none()
+    if taken is None:
+        return None
+    active = connection.execute(
+        select(Person.active).where(Person.org_id == org_id, Person.id == taken)
+    ).scalar_one()
+    return None if active is uploads else taken
+
+
 def accept_invite(config: Config, asked: dict[str, Any], now: datetime) -> NewSession:
     """Set the password that an invitation allows, once, and sign in; 401 SIGN_IN_FAILED for every reason alike."""
     secret = asked["invite"]
@@ -155,23 +188,8 @@ def accept_invite(config: Config, asked: dict[str, Any], now: datetime) -> NewSe
         raise refused
     hashed = hash_password(asked["password"])
     with writing() as connection:
-        taken = connection.execute(
-            update(Invite)
-            .where(
-                Invite.org_id == org_id,
-                Invite.digest == digest_of(secret),
-                Invite.used_at.is_(None),
-                Invite.expires_at > now,
-            )
-            .values(used_at=now)
-            .returning(Invite.person_id)
-        ).scalar_one_or_none()
+        taken = _take(connection, org_id, secret, now, uploads=False)
         if taken is None:
-            raise refused
-        active = connection.execute(
-            select(Person.active).where(Person.org_id == org_id, Person.id == taken)
-        ).scalar_one()
-        if not active:
             raise refused
         connection.execute(
             update(Login).where(Login.org_id == org_id, Login.person_id == taken).values(password_hash=hashed)

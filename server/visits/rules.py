@@ -45,7 +45,7 @@ CODES: dict[str, str] = {
     "NO_POSITION_PURGED": "unverified: the position was deleted for privacy.",
     "NO_POSITION_HABIT": "review: the share of this rep's visits without a position is above the set one.",
     "CLOCK_OFF": "review: the phone's clock is in doubt by more than the limit.",
-    "AFTER_DEACTIVATION": "review: it arrived after the account had been deactivated.",
+    "AFTER_DEACTIVATION": "review: it arrived after the account was deactivated or the device revoked.",
 }
 """Every code a conclusion may carry, with its meaning."""
 
