@@ -1,6 +1,6 @@
 import { claim, moment } from './clock';
 import { needDesk, save } from './desk';
-import { draftName } from './drafts';
+import { draftName, endingDraft } from './drafts';
 import { endLocating, locate, newSearch, searchKey } from './locating';
 import { isPosition } from './model';
 import type { Draftless } from './outbox';
@@ -50,7 +50,7 @@ export async function checkIn(input: CheckInInput): Promise<Id> {
     if (data['kind'] !== input.kind) ops.push(set('kind', input.kind, data['kind'] ?? null));
   } else {
     ops.push(
-      set('customer_id', input.customer),
+      set('customer_id', needDesk().model.survivor(input.customer)),
       set('mode', input.mode),
       set('kind', input.kind),
       set('status', 'open'),
@@ -109,7 +109,7 @@ export async function setKind(visit: Id, code: string): Promise<void> {
 export async function planVisit(input: PlanInput): Promise<Id> {
   const visit = uuid();
   const ops = [
-    set('customer_id', input.customer),
+    set('customer_id', needDesk().model.survivor(input.customer)),
     set('mode', input.mode),
     set('kind', input.kind),
     set('status', 'planned'),
@@ -147,7 +147,7 @@ export async function logPastVisit(input: PastVisitInput): Promise<Id> {
   if (!(input.from < input.to)) throw new SaveError('NOT_ALLOWED', 'a visit ends after it begins');
   const visit = uuid();
   const ops = [
-    set('customer_id', input.customer),
+    set('customer_id', needDesk().model.survivor(input.customer)),
     set('mode', input.mode),
     set('kind', input.kind),
     set('status', 'done'),
@@ -177,10 +177,11 @@ export async function createCustomer(input: NewCustomerInput): Promise<Id> {
 
 /** Edits what a rep may edit of a customer; only what differs is written. */
 export async function editCustomer(
-  customer: Id,
+  id: Id,
   edit: CustomerEdit,
   options: { draft?: string } = {},
 ): Promise<void> {
+  const customer = needDesk().model.survivor(id);
   const { data, version } = known('customer', customer);
   const ops: Op[] = [];
   for (const field of ['name', 'address', 'phone', 'contact'] as const) {
@@ -200,7 +201,9 @@ export async function editCustomer(
   }
   const clear = options.draft ? [draftName(options.draft)] : [];
   if (ops.length > 0 || clear.length > 0) {
+    const ended = options.draft ? endingDraft(options.draft) : null;
     await save(ops.length ? [wanted('customer', customer, 'update', ops, version)] : [], { clear });
+    ended?.();
   }
 }
 
@@ -236,5 +239,7 @@ async function setText(kind: string, id: Id, field: string, value: string, draft
   const same = (old ?? '') === value;
   if (same && clear.length === 0) return;
   const ops: Op[] = [{ field, op: 'text', old, new: value }];
+  const ended = draft ? endingDraft(draft) : null;
   await save(same ? [] : [wanted(kind, id, 'update', ops, version)], { clear });
+  ended?.();
 }

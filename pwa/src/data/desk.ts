@@ -1,6 +1,7 @@
 import { writable, type Readable } from 'svelte/store';
+import { decisionKey, type PendingDecision } from './matters';
 import { Model, references, type PendingCheckOut } from './model';
-import { Outbox, type Draftless, type Stored, type WithDrafts } from './outbox';
+import { Outbox, type DraftRow, type Draftless, type Stored, type WithDrafts } from './outbox';
 import { keyOf, Replica } from './replica';
 import { saving } from './storage';
 import { SaveError, type Id, type Me } from './types';
@@ -37,6 +38,9 @@ const counters = {
   visit: writable(0),
   organisation: writable(0),
   outbox: writable(0),
+  matters: writable(0),
+  followUp: writable(0),
+  comment: writable(0),
 };
 type Topic = keyof typeof counters;
 
@@ -44,6 +48,7 @@ type Topic = keyof typeof counters;
 export function ticks(topic: Topic): Readable<number> {
   return { subscribe: counters[topic].subscribe };
 }
+const ALL = Object.keys(counters) as Topic[];
 function tick(...topics: Topic[]): void {
   for (const topic of topics) counters[topic].update((n) => n + 1);
 }
@@ -60,7 +65,17 @@ const wholeStore = writable(false);
 export const whole: Readable<boolean> = { subscribe: wholeStore.subscribe };
 
 /** Few rows each, needed by every screen. */
-const SMALL_KINDS = ['visit_kind', 'outcome', 'setting', 'person', 'team', 'parked', 'conflict'];
+const SMALL_KINDS = [
+  'visit_kind',
+  'outcome',
+  'setting',
+  'person',
+  'team',
+  'parked',
+  'conflict',
+  'suggestion',
+  'amendment',
+];
 /** On a slow phone the first screen takes its time; it is not disturbed for so long. */
 const FIRST_PAINT_MS = 2_000;
 /** How many names are prepared for the search between two chances for a tap. */
@@ -74,7 +89,7 @@ export async function sitDown(me: Me): Promise<Desk> {
   leave();
   const outbox = new Outbox(me.person.id);
   const replica = await Replica.open(me.person.id);
-  const model = new Model(me.person.id);
+  const model = new Model(me.person.id, me.person.role);
   const channel =
     typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel(`rounds-${me.person.id}`);
   const mine: Desk = { me, outbox, replica, model, channel, whole: Promise.resolve() };
@@ -84,7 +99,7 @@ export async function sitDown(me: Me): Promise<Desk> {
   const yesterday = new Date(Date.now() - 2 * 86_400_000).toISOString().slice(0, 10);
   const [mutations, drafts, visits, ...small] = await Promise.all([
     outbox.all(),
-    outbox.allDrafts('checkout:'),
+    outbox.allDrafts(),
     replica.visitsFrom(yesterday),
     ...SMALL_KINDS.map((kind) => replica.byKind(kind)),
   ]);
@@ -96,20 +111,42 @@ export async function sitDown(me: Me): Promise<Desk> {
   for (const rows of [visits, ...small]) model.loadRows(rows);
   model.loadRows([...named.values()].filter((row) => row !== undefined));
   model.loadMutations(mutations);
-  for (const d of drafts) model.setPending(d.key.slice('checkout:'.length), d.value as PendingCheckOut);
+  takeDrafts(model, drafts);
   readyStore.set(true);
-  tick('customer', 'visit', 'organisation', 'outbox');
+  tick(...ALL);
   mine.whole = fetchRest(mine).catch((error: unknown) => console.error('reading the replica', error));
   return mine;
 }
 
+/** What is decided or checked out but may still be undone lies in the drafts. Returns the keys it concerns. */
+function takeDrafts(model: Model, drafts: DraftRow[]): Set<string> {
+  const keys = new Set<string>();
+  const kept = new Map(drafts.map((d) => [d.key, d.value]));
+  for (const id of model.ids('visit')) {
+    if (model.pendingOf(id) && !kept.has(`checkout:${id}`)) model.setPending(id, null);
+  }
+  for (const p of model.pendingDecisions()) {
+    const key = decisionKey(p.on, p.id);
+    if (!kept.has(`decide:${key}`)) for (const k of model.setDecision(key, null)) keys.add(k);
+  }
+  for (const [key, value] of kept) {
+    if (key.startsWith('checkout:'))
+      model.setPending(key.slice('checkout:'.length), value as PendingCheckOut);
+    else if (key.startsWith('decide:')) {
+      const changed = model.setDecision(key.slice('decide:'.length), value as PendingDecision);
+      for (const k of changed) keys.add(k);
+    }
+  }
+  return keys;
+}
+
 async function fetchRest(at: Desk): Promise<void> {
-  for (const kind of ['customer', 'visit'] as const) {
+  for (const kind of ['customer', 'visit', 'follow_up', 'comment'] as const) {
     await quiet(FIRST_PAINT_MS);
     const rows = await at.replica.byKind(kind);
     if (desk !== at) return;
     at.model.loadRows(rows);
-    tick(kind);
+    tick(...TOPICS[kind]!);
   }
   wholeStore.set(true);
   void prepareSearch(at);
@@ -139,20 +176,30 @@ export function leave(): void {
   old?.channel?.close();
   old?.outbox.close();
   old?.replica.close();
-  tick('customer', 'visit', 'organisation', 'outbox');
+  tick(...ALL);
 }
 
 // ---- telling ---------------------------------------------------------------------------------------------------
+
+const MATTER: Topic[] = ['customer', 'visit', 'outbox', 'matters', 'followUp'];
+/** Which views look at rows of a kind; all others belong to the organisation. */
+const TOPICS: Record<string, Topic[]> = {
+  customer: ['customer', 'visit', 'followUp', 'matters', 'comment'],
+  visit: ['visit'],
+  follow_up: ['followUp'],
+  comment: ['comment'],
+  parked: MATTER,
+  conflict: MATTER,
+  suggestion: MATTER,
+  amendment: MATTER,
+  decision: MATTER,
+};
 
 /** Views of these keys may have changed. */
 export function announce(keys: Iterable<string>): void {
   const topics = new Set<Topic>();
   for (const key of keys) {
-    const kind = key.slice(0, key.indexOf(' '));
-    if (kind === 'customer') topics.add('customer').add('visit');
-    else if (kind === 'visit') topics.add('visit');
-    else if (kind === 'parked' || kind === 'conflict') topics.add('customer').add('visit').add('outbox');
-    else topics.add('organisation');
+    for (const topic of TOPICS[key.slice(0, key.indexOf(' '))] ?? ['organisation']) topics.add(topic);
   }
   tick(...topics);
 }
@@ -161,14 +208,14 @@ export function announce(keys: Iterable<string>): void {
 export function mutationsChanged(at: Desk, changed: Stored[]): void {
   if (changed.length === 0) return;
   announce(at.model.putMutations(changed));
-  tick('outbox');
+  tick('outbox', 'matters');
   tell(at, { type: 'outbox' });
 }
 
 /** Numbers, clients or settled marks changed in bulk: the outbox is read anew. */
 export async function outboxChanged(at: Desk, quiet = false): Promise<void> {
   announce(at.model.loadMutations(await at.outbox.all()));
-  tick('outbox');
+  tick('outbox', 'matters');
   if (!quiet) tell(at, { type: 'outbox' });
 }
 
@@ -195,9 +242,7 @@ async function hear(at: Desk, news: News): Promise<void> {
   if (desk !== at) return;
   if (news.type === 'rows') await rowsChanged(at, news.keys, true);
   else if (news.type === 'outbox') {
-    const pending = await at.outbox.allDrafts('checkout:');
-    for (const id of at.model.ids('visit')) if (at.model.pendingOf(id)) at.model.setPending(id, null);
-    for (const d of pending) at.model.setPending(d.key.slice('checkout:'.length), d.value as PendingCheckOut);
+    announce(takeDrafts(at.model, await at.outbox.allDrafts()));
     await outboxChanged(at, true);
     tick('visit');
   } else if (news.type === 'kick') listeners.kick();

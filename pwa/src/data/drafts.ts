@@ -22,6 +22,19 @@ export interface Draft {
 export const draftName = (key: string) => `text:${key}`;
 
 const waiting = new Map<string, () => Promise<void>>();
+/** Drafts in use on this page, by name: what ends one of them must reach what it still has in memory. */
+const inUse = new Map<string, Set<{ typed: number; forget(): void }>>();
+
+/**
+ * An action is about to take the text of this draft (its row goes in the same transaction). Call what comes back
+ * once that is stored: what still waited to be written must not bring the draft back, unless somebody typed on.
+ */
+export function endingDraft(key: string): () => void {
+  const before = [...(inUse.get(draftName(key)) ?? [])].map((one) => [one, one.typed] as const);
+  return () => {
+    for (const [one, typed] of before) if (one.typed === typed) one.forget();
+  };
+}
 
 /** Text being typed, under a key such as `minutes:<visit id>`; belongs to the person who is signed in. */
 export function draft(key: string): Draft {
@@ -51,6 +64,17 @@ export function draft(key: string): Draft {
     return last;
   }
 
+  const handle = {
+    typed: 0,
+    forget() {
+      clearTimeout(timer);
+      timer = undefined;
+      text = null;
+      waiting.delete(name);
+      if (inUse.get(name)?.delete(handle) && inUse.get(name)!.size === 0) inUse.delete(name);
+      savedAt.set(null);
+    },
+  };
   return {
     async load() {
       if (text !== null) return text;
@@ -61,16 +85,16 @@ export function draft(key: string): Draft {
     },
     save(next) {
       text = next;
+      handle.typed++;
       waiting.set(name, write);
+      if (!inUse.has(name)) inUse.set(name, new Set());
+      inUse.get(name)!.add(handle);
       // Not put off by further keys: who types without a pause is kept as well.
       timer ??= setTimeout(() => void write().catch(() => {}), WITHIN_MS);
     },
     flush: write,
     async clear() {
-      clearTimeout(timer);
-      timer = undefined;
-      text = null;
-      waiting.delete(name);
+      handle.forget();
       await last.catch(() => {});
       await openDesk()?.outbox.clearDraft(name);
       savedAt.set(null);

@@ -51,6 +51,11 @@ export {
   teams,
   parked,
   conflicts,
+  suggestions,
+  amendments,
+  decisionOn,
+  comments,
+  followUps,
   outbox,
 } from './views';
 
@@ -81,6 +86,16 @@ export {
 } from './actions';
 
 /**
+ * Decisions: `decide(on, id, verdict, word)` is shown as decided at once and recorded after 6 s; `undoDecide(id)`
+ * takes it back until then (false: too late, decide anew). What may be decided, by whom, and who is waited for stands
+ * on each item of `conflicts`, `parked`, `suggestions`, `amendments` (see `Decidable`).
+ * Records: `requestCorrection(visit, changes, reason)` -> id, `addComment(kind, id, body)` -> id,
+ * `restoreValue(kind, id, field, value)` brings an earlier value back as an ordinary update.
+ */
+export { decide, undoDecide, commitDecision } from './decisions';
+export { requestCorrection, addComment, restoreValue } from './records';
+
+/**
  * Drafts: text that is being typed, durable 300 ms after a key and at once when the page hides.
  * `draft(key)` -> `{load(): Promise<string | null>, save(text): void, flush(): Promise<void>, clear(): Promise<void>,
  * savedAt: Readable<number | null>}`; keys as `minutes:<visit id>`. Clear it when the action that took the text resolved.
@@ -95,10 +110,13 @@ export { takeFix, lastFix, fixAgeMs, distanceM } from './place';
 export { claim, moment, serverNow } from './clock';
 
 /** The server's reading side. `getBoard` uses ETag and keeps the last board seen for offline, with its age. */
-export { getBoard, getVisits, getServerVisit, getHistory } from './reading';
+export { getBoard, getVisits, getServerVisit, getHistory, getRecordHistory } from './reading';
 
 /** New version: `$update.available`, then `applyUpdate()` (reloads once; never by itself). Install question. */
 export { update, applyUpdate, install, askInstall } from './app';
+
+/** Storage asked for, quota, another tab, upload-only sessions, a version too old: what a screen tells of the phone. */
+export { device, askPersist } from './condition';
 
 /** The whole outbox as one JSON file, out and in, by hand. */
 export { exportRescue, importRescue, RescueError } from './rescue';

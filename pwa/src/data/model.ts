@@ -1,19 +1,24 @@
 import { bestTime, dayIn, zone } from './clock';
 import type { Stored } from './outbox';
 import { distanceM } from './distance';
+import { Matters, type PendingDecision } from './matters';
 import { keyOf, type Row } from './replica';
 import type {
+  Amendment,
+  Comment,
+  CommentedKind,
   Conclusion,
   Conflict,
   Customer,
   CustomerRow,
+  DecidedOn,
   Fix,
+  FollowUp,
   Grade,
   Id,
   Lifecycle,
   Mode,
   Moment,
-  Mutation,
   Op,
   Outcome,
   OutboxEntry,
@@ -22,6 +27,7 @@ import type {
   Position,
   Receipt,
   Role,
+  Suggestion,
   Team,
   Visit,
   VisitKind,
@@ -37,7 +43,11 @@ export interface PendingCheckOut {
   fix?: Fix;
 }
 
-const SENT: Receipt = Object.freeze({ state: 'sent', sentAt: null, unsent: 0 });
+const SENT: Receipt = Object.freeze({ state: 'sent', sentAt: null, unsent: 0, waiting: null });
+/** Kinds whose rows and mutations say what awaits a decision. */
+const MATTER_KINDS = new Set(['parked', 'conflict', 'suggestion', 'amendment', 'decision']);
+/** More than any honest chain of merges; a ring must not hang the phone. */
+const MOST_MERGES = 20;
 const DEFAULT_RADIUS_M = 200;
 
 /**
@@ -58,22 +68,50 @@ export class Model {
   private visitCache = new Map<Id, Visit>();
   private byDay: Map<string, Set<Id>> | null = null;
   private dayOf = new Map<Id, string>();
-  private open: { parked: Set<string>; conflict: Set<string>; decided: Set<Id> } | null = null;
+  private matterCache: Matters | null = null;
+  private decisions = new Map<string, PendingDecision>();
+  /** Customer that was merged -> the one it was merged into, as the rows say. */
+  private mergedInto = new Map<Id, Id>();
 
-  constructor(readonly me: Id) {}
+  constructor(
+    readonly me: Id,
+    /** What this person may decide depends on it. */
+    public role: Role = 'rep',
+  ) {}
 
   // ---- putting in ----------------------------------------------------------------------------------------------
 
   /** Puts in many rows at once, as at start. */
   loadRows(rows: Row[]): void {
     if (rows.length === 0) return;
-    for (const row of rows) this.kind(row.kind).set(row.id, row);
+    for (const row of rows) {
+      this.kind(row.kind).set(row.id, row);
+      if (row.kind === 'customer') this.noteMerge(row.id, row);
+    }
     this.forgetAll();
   }
 
   clearRows(): void {
     this.rows.clear();
+    this.mergedInto.clear();
     this.forgetAll();
+  }
+
+  private noteMerge(id: Id, row: Row | undefined): void {
+    const into = row?.data['merged_into'];
+    if (typeof into === 'string' && into !== id) this.mergedInto.set(id, into);
+    else this.mergedInto.delete(id);
+  }
+
+  /** The customer that stands for this one now: itself, or the end of its merges. */
+  survivor(customer: Id): Id {
+    let id = customer;
+    for (let i = 0; i < MOST_MERGES; i++) {
+      const into = this.mergedInto.get(id);
+      if (into === undefined) break;
+      id = into;
+    }
+    return id;
   }
 
   /** The outbox as it is now. Returns the keys whose view may have changed. */
@@ -87,7 +125,7 @@ export class Model {
       if (list) list.push(m);
       else this.mutations.set(key, [m]);
     }
-    this.touch(keys);
+    this.touch(keys, true);
     return keys;
   }
 
@@ -103,7 +141,10 @@ export class Model {
         [...list, m].sort((a, b) => a.n - b.n),
       );
     }
-    this.touch(keys);
+    this.touch(
+      keys,
+      changed.some((m) => m.voided || m.receipt?.status === 'parked' || MATTER_KINDS.has(m.body.kind)),
+    );
     return keys;
   }
 
@@ -112,9 +153,16 @@ export class Model {
       const [kind, id] = key.split(' ') as [string, string];
       if (row) this.kind(kind).set(id, row);
       else this.kind(kind).delete(id);
+      if (kind === 'customer') this.noteMerge(id, row);
     }
     const keys = new Set(rows.keys());
-    this.touch(keys);
+    // Suggestions ask who owns a customer.
+    this.touch(
+      keys,
+      [...keys].some(
+        (key) => key.startsWith('customer ') || MATTER_KINDS.has(key.slice(0, key.indexOf(' '))),
+      ),
+    );
     return keys;
   }
 
@@ -125,6 +173,23 @@ export class Model {
   }
   pendingOf(visit: Id): PendingCheckOut | undefined {
     return this.pending.get(visit);
+  }
+  /** A decision that may still be undone, or its end. Returns the keys whose view may have changed. */
+  setDecision(key: string, pending: PendingDecision | null): Set<string> {
+    if (pending) this.decisions.set(key, pending);
+    else this.decisions.delete(key);
+    return new Set([key, ...this.renewMatters()]);
+  }
+  decisionOf(key: string): PendingDecision | undefined {
+    return this.decisions.get(key);
+  }
+  pendingDecisions(): PendingDecision[] {
+    return [...this.decisions.values()];
+  }
+  setRole(role: Role): void {
+    if (role === this.role) return;
+    this.role = role;
+    this.renewMatters();
   }
   setLocating(visit: Id, on: boolean): void {
     if (on) this.locating.add(visit);
@@ -145,25 +210,33 @@ export class Model {
     this.visitCache.clear();
     this.byDay = null;
     this.dayOf.clear();
-    this.open = null;
+    this.matterCache = null;
   }
 
-  private touch(keys: Set<string>): void {
+  /** What awaits decisions is read anew; records that look otherwise by that are forgotten. Returns their keys. */
+  private renewMatters(): Set<string> {
+    const before = this.matterCache;
+    this.matterCache = null;
+    if (!before) return new Set();
+    const keys = new Set([...before.keys(), ...this.matters().keys()]);
+    this.forget(keys);
+    return keys;
+  }
+
+  private touch(keys: Set<string>, matters: boolean): void {
+    this.forget(keys);
+    if (matters) for (const key of this.renewMatters()) keys.add(key);
+  }
+
+  private forget(keys: Set<string>): void {
     const customers = new Set<Id>();
-    let receipts = false;
     for (const key of keys) {
       const [kind, id] = key.split(' ') as [string, string];
       if (kind === 'customer') customers.add(id);
       else if (kind === 'visit') {
         this.visitCache.delete(id);
         this.placeInDay(id);
-      } else if (kind === 'parked' || kind === 'conflict') receipts = true;
-    }
-    if (receipts) {
-      this.open = null;
-      this.customerCache.clear();
-      this.customerList = null;
-      this.visitCache.clear();
+      }
     }
     if (customers.size > 0) this.renewCustomers(customers);
   }
@@ -173,12 +246,25 @@ export class Model {
   /** Replica row plus unacknowledged mutations, raw, or undefined. `version` is the base for the next mutation. */
   value(kind: string, id: Id): { data: Data; version: number } | undefined {
     const row = this.rows.get(kind)?.get(id);
-    const list = this.mutations.get(keyOf(kind, id));
+    const list = this.changesOf(kind, id);
     if (!list) return row && { data: row.data, version: row.version };
-    const resolved = this.openThings().decided;
-    const over = list.filter((m) => overlays(m, row !== undefined, resolved));
+    const { closed } = this.matters();
+    const over = list.filter((m) => overlays(m, row !== undefined, closed));
     if (!row && !over.some((m) => m.body.verb === 'create')) return undefined;
     return { data: over.length ? overlay(row?.data ?? {}, over) : row!.data, version: row?.version ?? 0 };
+  }
+
+  /** Mutations of a record in their order; of a customer also those on customers merged into it. */
+  private changesOf(kind: string, id: Id): Stored[] | undefined {
+    const own = this.mutations.get(keyOf(kind, id));
+    if (kind !== 'customer' || this.mergedInto.size === 0) return own;
+    const all = [...(own ?? [])];
+    for (const old of this.mergedInto.keys()) {
+      if (old === id || this.survivor(old) !== id) continue;
+      const onOld = this.mutations.get(keyOf(kind, old)) ?? [];
+      all.push(...onOld.filter((m) => m.body.verb === 'update'));
+    }
+    return all.length ? all.sort((a, b) => a.n - b.n) : undefined;
   }
 
   ids(kind: string): Set<Id> {
@@ -193,51 +279,56 @@ export class Model {
 
   // ---- receipts ------------------------------------------------------------------------------------------------
 
-  private openThings() {
-    if (this.open) return this.open;
-    const parked = new Set<string>();
-    const decided = new Set<Id>();
-    const conflict = new Set<string>();
-    for (const row of this.rows.get('parked')?.values() ?? []) {
-      const { status, kind, entity, mutation } = row.data as {
-        status?: string;
-        kind?: string;
-        entity?: string;
-        mutation?: { id?: Id };
-      };
-      if (status !== 'resolved') parked.add(keyOf(String(kind), String(entity)));
-      else if (mutation?.id) decided.add(mutation.id);
+  /** What awaits a decision, or had one. */
+  matters(): Matters {
+    return (this.matterCache ??= new Matters({
+      me: this.me,
+      role: this.role,
+      rows: (kind) => this.rows.get(kind)?.values() ?? [],
+      mutations: (kind) => this.mutationsOf(kind),
+      pending: this.decisions,
+      ownerOf: (customer) => {
+        const id = this.survivor(customer);
+        const row = this.rows.get('customer')?.get(id);
+        return row ? text(row.data['owner_id']) : null;
+      },
+      receipt: (kind, id) => this.sendingOf(kind, id),
+    }));
+  }
+
+  private mutationsOf(kind?: string): Stored[] {
+    const out: Stored[] = [];
+    for (const [key, list] of this.mutations) {
+      if (kind === undefined || key.startsWith(`${kind} `)) out.push(...list);
     }
-    for (const row of this.rows.get('conflict')?.values() ?? []) {
-      if (row.data['status'] !== 'resolved') {
-        conflict.add(keyOf(String(row.data['kind']), String(row.data['entity'])));
+    return out;
+  }
+
+  /** The receipt of a record without regard to what is parked or in conflict. */
+  private sendingOf(kind: string, id: Id): Receipt {
+    const list = this.mutations.get(keyOf(kind, id));
+    if (!list) return SENT;
+    let unsent = 0;
+    let sentAt: number | null = null;
+    let merged = false;
+    for (const m of list) {
+      if (m.state === 'unsent') unsent++;
+      else {
+        sentAt = Math.max(sentAt ?? 0, m.ackedAt ?? 0);
+        merged = m.receipt?.status === 'merged' || (merged && m.receipt?.status === 'noop');
       }
     }
-    return (this.open = { parked, conflict, decided });
+    return { state: unsent > 0 ? 'phone' : merged ? 'merged' : 'sent', sentAt, unsent, waiting: null };
   }
 
   receipt(kind: string, id: Id): Receipt {
     const key = keyOf(kind, id);
-    const list = this.mutations.get(key);
-    const { parked, conflict, decided } = this.openThings();
-    const waiting = parked.has(key) || conflict.has(key);
-    if (!list) return waiting ? { ...SENT, state: 'needs-you' } : SENT;
-    let unsent = 0;
-    let sentAt: number | null = null;
-    let merged = false;
-    let needs = waiting;
-    for (const m of list) {
-      if (m.voided) needs = true;
-      if (m.state === 'unsent') unsent++;
-      else {
-        sentAt = Math.max(sentAt ?? 0, m.ackedAt ?? 0);
-        if (m.receipt?.status === 'parked' && !decided.has(m.id)) needs = true;
-        merged = m.receipt?.status === 'merged' || (merged && m.receipt?.status === 'noop');
-      }
-    }
+    const { needs, waiting } = this.matters();
+    const sending = this.sendingOf(kind, id);
+    const waits = waiting.get(key) ?? null;
     // What is on this phone alone comes first: it is the one thing the server can not know.
-    const state = unsent > 0 ? 'phone' : needs ? 'needs-you' : merged ? 'merged' : 'sent';
-    return { state, sentAt, unsent };
+    const state = sending.state !== 'phone' && needs.has(key) ? 'needs-you' : sending.state;
+    return waits === null && state === sending.state ? sending : { ...sending, state, waiting: waits };
   }
 
   outbox(): OutboxEntry[] {
@@ -271,75 +362,24 @@ export class Model {
       if (here.length > 0) unsentRecords++;
       for (const m of here) oldest = Math.min(oldest, m.savedAt);
     }
-    const needsYou =
-      this.parked().filter((p) => p.status === 'open').length +
-      this.conflicts().filter((c) => c.status === 'open').length;
+    const { needsYou } = this.matters();
     return { unsent, unsentRecords, oldestUnsentAt: Number.isFinite(oldest) ? oldest : null, needsYou };
   }
 
   parked(): Parked[] {
-    const out: Parked[] = [];
-    const known = new Set<Id>();
-    for (const row of this.rows.get('parked')?.values() ?? []) {
-      const d = row.data;
-      const said = d['mutation'];
-      // Raw text where the server's strict reader could not take it.
-      const mutation = typeof said === 'object' ? (said as Mutation | null) : null;
-      if (mutation?.id) known.add(mutation.id);
-      out.push({
-        id: row.id,
-        code: String(d['code'] ?? ''),
-        field: text(d['field']),
-        detail: text(d['detail']),
-        kind: String(d['kind'] ?? mutation?.kind ?? ''),
-        entity: String(d['entity'] ?? mutation?.entity ?? ''),
-        authorId: text(d['author_id']),
-        receivedAt: text(d['received_at']),
-        status: d['status'] === 'resolved' ? 'resolved' : 'open',
-        mutation,
-        fromServer: true,
-      });
-    }
-    for (const list of this.mutations.values()) {
-      for (const m of list) {
-        const tooLarge = m.voided !== undefined;
-        if (!tooLarge && (m.receipt?.status !== 'parked' || known.has(m.id))) continue;
-        out.push({
-          id: m.id,
-          code: tooLarge ? 'TOO_LARGE' : (m.receipt?.code ?? ''),
-          field: null,
-          detail: m.receipt?.detail ?? null,
-          kind: m.body.kind,
-          entity: m.body.entity,
-          authorId: this.me,
-          receivedAt: m.ackedAt === null ? null : new Date(m.ackedAt).toISOString(),
-          status: 'open',
-          mutation: { seq: m.seq, id: m.id, ...(m.voided ?? m.body) },
-          fromServer: false,
-        });
-      }
-    }
-    return out.sort((a, b) => (b.receivedAt ?? '').localeCompare(a.receivedAt ?? ''));
+    return this.matters().parked;
   }
-
   conflicts(): Conflict[] {
-    const out: Conflict[] = [];
-    for (const { id, data: d } of this.rows.get('conflict')?.values() ?? []) {
-      out.push({
-        id,
-        kind: String(d['kind'] ?? ''),
-        entity: String(d['entity'] ?? ''),
-        field: String(d['field'] ?? ''),
-        kept: d['kept'],
-        lost: d['lost'],
-        keptBy: String(d['kept_by'] ?? ''),
-        code: String(d['code'] ?? ''),
-        authorId: text(d['author_id']),
-        at: text(d['at']),
-        status: d['status'] === 'resolved' ? 'resolved' : 'open',
-      });
-    }
-    return out.sort((a, b) => (b.at ?? '').localeCompare(a.at ?? ''));
+    return this.matters().conflicts;
+  }
+  suggestions(): Suggestion[] {
+    return this.matters().suggestions;
+  }
+  decisionOn(on: DecidedOn, id: Id) {
+    return this.matters().decision(on, id);
+  }
+  amendments(): Amendment[] {
+    return this.matters().amendments;
   }
 
   // ---- customers -----------------------------------------------------------------------------------------------
@@ -347,6 +387,8 @@ export class Model {
   customer(id: Id): Customer | undefined {
     const kept = this.customerCache.get(id);
     if (kept) return kept;
+    const stands = this.survivor(id);
+    if (stands !== id && this.rows.get('customer')?.has(stands)) return this.customer(stands);
     const v = this.value('customer', id);
     if (!v) return undefined;
     const d = v.data;
@@ -364,6 +406,7 @@ export class Model {
       radiusM: number(d['radius_m']) ?? DEFAULT_RADIUS_M,
       ownerId: text(d['owner_id']) ?? (isNew ? this.me : null),
       archived: d['archived'] === true,
+      mergedInto: stands === id ? null : stands,
       receipt: this.receipt('customer', id),
       distanceM: null,
       teamId: text(d['team_id']),
@@ -382,12 +425,15 @@ export class Model {
     const list: CustomerRow[] = [];
     for (const id of this.ids('customer')) {
       const c = this.customer(id);
-      if (c && !c.archived) list.push(c);
+      // One that was merged answers as the one it was merged into, which is in the list itself.
+      if (c && !c.archived && c.id === id) list.push(c);
     }
     return (this.customerList = list.sort(byName));
   }
 
-  private renewCustomers(ids: Set<Id>): void {
+  private renewCustomers(touched: Set<Id>): void {
+    // A change on one that was merged shows on the one that stands for it.
+    const ids = new Set([...touched, ...[...touched].map((id) => this.survivor(id))]);
     for (const id of ids) {
       this.customerCache.delete(id);
       this.haystacks.delete(id);
@@ -402,7 +448,7 @@ export class Model {
     const list = this.customerList.filter((row) => !ids.has(row.id));
     for (const id of ids) {
       const c = this.customer(id);
-      if (c && !c.archived) list.splice(firstAfter(list, c), 0, c);
+      if (c && !c.archived && c.id === id) list.splice(firstAfter(list, c), 0, c);
     }
     this.customerList = list;
   }
@@ -477,8 +523,8 @@ export class Model {
     const v = this.value('visit', id);
     if (!v) return undefined;
     const d = v.data;
-    const customerId = String(d['customer_id'] ?? '');
-    const customer = this.customer(customerId);
+    const customer = this.customer(String(d['customer_id'] ?? ''));
+    const customerId = customer?.id ?? String(d['customer_id'] ?? '');
     const server = (d['server'] as Conclusion | null | undefined) ?? null;
     const checkIn = (d['check_in'] as Moment | null | undefined) ?? null;
     const checkOut = (d['check_out'] as Moment | null | undefined) ?? null;
@@ -583,8 +629,10 @@ export class Model {
 
   visitsOfCustomer(customer: Id, limit = 50): Visit[] {
     const ids: Id[] = [];
+    const stands = this.survivor(customer);
     for (const id of this.ids('visit')) {
-      if (this.value('visit', id)?.data['customer_id'] === customer) ids.push(id);
+      const of = this.value('visit', id)?.data['customer_id'];
+      if (typeof of === 'string' && (of === customer || this.survivor(of) === stands)) ids.push(id);
     }
     return ids
       .map((id) => this.visit(id)!)
@@ -611,6 +659,60 @@ export class Model {
       if (v && v.repId === this.me) out.push(v);
     }
     return out;
+  }
+
+  // ---- follow-ups and comments -----------------------------------------------------------------------------------
+
+  /** Follow-ups that are open, those due first first. */
+  followUps(): FollowUp[] {
+    const out: FollowUp[] = [];
+    for (const id of this.ids('follow_up')) {
+      const v = this.value('follow_up', id);
+      const d = v?.data;
+      if (!v || !d || d['archived'] === true || (text(d['status']) ?? 'open') !== 'open') continue;
+      const customer = typeof d['customer_id'] === 'string' ? this.customer(d['customer_id']) : undefined;
+      out.push({
+        id,
+        version: v.version,
+        status: 'open',
+        customerId: customer?.id ?? text(d['customer_id']),
+        customerName: customer?.name ?? '',
+        visitId: text(d['visit_id']),
+        ownerId: text(d['owner_id']) ?? (v.version === 0 ? this.me : null),
+        kind: String(d['kind'] ?? ''),
+        subject: String(d['subject'] ?? ''),
+        note: String(d['note'] ?? ''),
+        dueDate: text(d['due_date']),
+        dueTime: text(d['due_time'])?.slice(0, 5) ?? null,
+        dueZone: text(d['due_zone']),
+        receipt: this.receipt('follow_up', id),
+      });
+    }
+    const due = (f: FollowUp) => `${f.dueDate ?? '9999'} ${f.dueTime ?? '24:00'}`;
+    return out.sort((a, b) => due(a).localeCompare(due(b)));
+  }
+
+  /** Comments on a record, oldest first; on a customer also those on customers merged into it. */
+  comments(kind: CommentedKind, on: Id): Comment[] {
+    const stands = kind === 'customer' ? this.survivor(on) : on;
+    const out: Comment[] = [];
+    for (const id of this.ids('comment')) {
+      const v = this.value('comment', id);
+      if (!v || v.data['on_kind'] !== kind) continue;
+      const onId = String(v.data['on_id'] ?? '');
+      if (onId !== on && (kind !== 'customer' || this.survivor(onId) !== stands)) continue;
+      const own = this.mutations.get(keyOf('comment', id))?.[0];
+      out.push({
+        id,
+        onKind: kind,
+        onId,
+        body: String(v.data['body'] ?? ''),
+        authorId: text(v.data['author_id']) ?? (own ? this.me : null),
+        at: text(v.data['at']) ?? (own ? new Date(bestTime(own.body.at)).toISOString() : null),
+        receipt: this.receipt('comment', id),
+      });
+    }
+    return out.sort((a, b) => (a.at ?? '').localeCompare(b.at ?? '') || (a.id < b.id ? -1 : 1));
   }
 
   // ---- small read-only kinds -----------------------------------------------------------------------------------
@@ -671,7 +773,7 @@ interface Haystack {
 }
 
 /** Whether a view must apply this mutation over the replica's row. */
-export function overlays(m: Stored, hasRow: boolean, resolved: ReadonlySet<Id>): boolean {
+export function overlays(m: Stored, hasRow: boolean, resolved: ReadonlyMap<Id, unknown>): boolean {
   if (m.voided) return false;
   // What was parked is not in force; but a record that exists nowhere else stays in its author's sight.
   if (m.receipt?.status === 'parked') return !hasRow && !resolved.has(m.id);
@@ -701,10 +803,16 @@ function applyOp(out: Data, op: Op): void {
 /** Keys a mutation touches or refers to. */
 export function references(body: Stored['body'], into: Set<string>): void {
   into.add(keyOf(body.kind, body.entity));
-  for (const op of body.ops) {
-    if (op.field === 'customer_id' && typeof op.new === 'string') into.add(keyOf('customer', op.new));
-    else if (op.field === 'visit_id' && typeof op.new === 'string') into.add(keyOf('visit', op.new));
+  let onKind: unknown;
+  let onId: unknown;
+  for (const { field, new: value } of body.ops) {
+    if (typeof value !== 'string') continue;
+    if (field === 'customer_id') into.add(keyOf('customer', value));
+    else if (field === 'visit_id') into.add(keyOf('visit', value));
+    else if (field === 'on_kind') onKind = value;
+    else if (field === 'on_id') onId = value;
   }
+  if (typeof onKind === 'string' && typeof onId === 'string') into.add(keyOf(onKind, onId));
 }
 
 export function isPosition(fix: Fix | null | undefined): fix is Position {

@@ -31,6 +31,8 @@ export interface Stored {
   receipt: Omit<WireReceipt, 'seq' | 'id'> | null;
   /** The content that was too large to send; under its seq a `void` went instead. */
   voided?: Omit<Mutation, 'seq' | 'id'>;
+  /** Device time (ms) at which its author put the voided content away. */
+  away?: number;
 }
 
 export interface ClientState {
@@ -320,6 +322,18 @@ export class Outbox extends Dexie {
     });
   }
 
+  /** Marks voided content as put away, or takes the mark back; returns what changed. */
+  async putAway(id: Id, away: boolean): Promise<Stored[]> {
+    return this.transaction('rw', this.mutations, async () => {
+      const row = await this.mutations.where('id').equals(id).first();
+      if (!row?.voided) return [];
+      const { away: _, ...rest } = row;
+      const next: Stored = away ? { ...rest, away: Date.now() } : rest;
+      await this.mutations.put(next);
+      return [next];
+    });
+  }
+
   async voidSeq(client: Id, seq: number): Promise<void> {
     const row = (await this.unsent()).find((r) => r.client === client && r.seq === seq);
     if (row) await this.voidOne(row.n);
@@ -332,7 +346,9 @@ export class Outbox extends Dexie {
         .where('ackedAt')
         .below(now - KEEP_MS)
         .toArray();
-      const done = old.filter((r) => r.ackedAt !== null && r.receipt?.status !== 'parked' && !r.voided);
+      const done = old.filter(
+        (r) => r.ackedAt !== null && r.receipt?.status !== 'parked' && (!r.voided || r.away),
+      );
       await this.mutations.bulkDelete(done.map((r) => r.n));
     });
   }

@@ -1,7 +1,17 @@
 import { openDesk } from './desk';
 import { ask, Unreachable } from './http';
 import { authority } from './exchange';
-import type { Asked, Board, Day, HistoryEntry, Id, Page, ServerVisit, VisitQuery } from './types';
+import type {
+  Asked,
+  Board,
+  Day,
+  HistoryEntry,
+  Id,
+  Page,
+  RecordChange,
+  ServerVisit,
+  VisitQuery,
+} from './types';
 
 /**
  * The day board of a team's subtree (default: today, everybody the reader leads). Asked with the ETag of the last
@@ -23,6 +33,15 @@ export function getServerVisit(id: Id): Promise<Asked<ServerVisit>> {
 /** All changes of a visit, as the journal holds them. */
 export function getHistory(id: Id, cursor?: string): Promise<Asked<Page<HistoryEntry>>> {
   return seen<Page<HistoryEntry>>(`/api/visits/${encodeURIComponent(id)}/history${search({ cursor })}`);
+}
+
+/**
+ * What became of a record since it was made, newest first, page by page: who, when, from which value to which.
+ * The first page is kept for offline.
+ */
+export function getRecordHistory(kind: string, id: Id, cursor?: string): Promise<Asked<Page<RecordChange>>> {
+  const path = `/api/history/${encodeURIComponent(kind)}/${encodeURIComponent(id)}`;
+  return seen<Page<RecordChange>>(`${path}${search({ cursor })}`);
 }
 
 async function seen<T>(path: string): Promise<Asked<T>> {

@@ -90,7 +90,7 @@ export async function importRescue(file: Blob): Promise<Rescued> {
   const result = await saving(() => desk.outbox.takeIn(mutations, drafts));
   await outboxChanged(desk);
   void syncNow();
-  return result;
+  return { ...result, photos: 0 };
 }
 
 function whole(m: Stored): boolean {

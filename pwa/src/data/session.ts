@@ -1,6 +1,7 @@
 import { get, writable, type Readable } from 'svelte/store';
 import { resumeCheckOuts } from './checkout';
 import { leave, listeners, openDesk, sitDown, tell } from './desk';
+import { resumeDecisions } from './decisions';
 import { device } from './device';
 import { authority, resetContact, syncNow } from './exchange';
 import { ask, Unreachable } from './http';
@@ -44,6 +45,7 @@ async function open(me: Me): Promise<void> {
   await resetContact();
   await resumeLocating();
   await resumeCheckOuts();
+  resumeDecisions();
   void lookPersisted();
   void desk.outbox.prune().catch(() => {});
   void pruneOldVisits();
@@ -132,6 +134,7 @@ async function enter(
     const here = openDesk();
     if (here?.me.person.id === me.person.id) {
       here.me = me;
+      here.model.setRole(me.person.role);
       await resetContact();
     } else {
       if (here) tell(here, { type: 'left' });
@@ -194,6 +197,7 @@ async function refreshMe(): Promise<void> {
     const me: Me = { person: fresh.person, organisation: fresh.organisation, teams: fresh.teams ?? [] };
     if (JSON.stringify(me) === JSON.stringify(desk.me)) return;
     desk.me = me;
+    desk.model.setRole(me.person.role);
     await device.change({ me });
     store.update((s) => ({ ...s, me }));
   } catch {

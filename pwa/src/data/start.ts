@@ -1,5 +1,6 @@
 import { watchApp } from './app';
 import { commitAllCheckOuts } from './checkout';
+import { commitAllDecisions } from './decisions';
 import { flushDrafts } from './drafts';
 import { watchPage } from './exchange';
 import { resume } from './session';
@@ -15,6 +16,7 @@ export async function start(): Promise<void> {
   const hide = () => {
     void flushDrafts();
     commitAllCheckOuts();
+    commitAllDecisions();
   };
   addEventListener('pagehide', hide);
   document.addEventListener('visibilitychange', () => {

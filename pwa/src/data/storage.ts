@@ -43,6 +43,24 @@ export async function lookPersisted(): Promise<void> {
   persistedStore.set(await navigator.storage.persisted().catch(() => null));
 }
 
+const LOW_BYTES = 20 * 1024 * 1024;
+const LOW_SHARE = 0.1;
+export interface Room {
+  quota: { used: number; allowed: number } | null;
+  nearlyFull: boolean;
+}
+const roomStore = writable<Room>({ quota: null, nearlyFull: false });
+/** How much room is left on this phone, as last estimated. */
+export const room: Readable<Room> = { subscribe: roomStore.subscribe };
+
+/** Estimates anew. */
+export async function lookAtRoom(): Promise<void> {
+  const now = await quota().catch(() => null);
+  const left = now ? now.allowed - now.used : Infinity;
+  const nearlyFull = now !== null && (left < LOW_BYTES || left < now.allowed * LOW_SHARE);
+  roomStore.set({ quota: now, nearlyFull });
+}
+
 /** Bytes used and allowed, null where the browser does not tell. */
 export async function quota(): Promise<{ used: number; allowed: number } | null> {
   if (typeof navigator === 'undefined' || !navigator.storage?.estimate) return null;

@@ -56,6 +56,11 @@ export interface Receipt {
   sentAt: number | null;
   /** Changes of this record which the server does not have yet. */
   unsent: number;
+  /**
+   * A change of this record awaits somebody else's word (a suggestion, a correction request): who, as far as it is
+   * one known person; null: whoever leads. Null altogether while nothing waits. It is stored and nothing to do here.
+   */
+  waiting: { person: Id | null } | null;
 }
 
 // ---- session --------------------------------------------------------------------------------------------------
@@ -130,7 +135,7 @@ export interface SyncState {
   unsentRecords: number;
   /** Device time (ms) of the oldest of them. */
   oldestUnsentAt: number | null;
-  /** Open parked things and open conflicts. */
+  /** Open parked things, conflicts, suggestions and correction requests which this person may decide. */
   needsYou: number;
   /** An exchange is running. Show nothing for it under 400 ms. */
   sending: boolean;
@@ -174,6 +179,8 @@ export interface CustomerRow {
   radiusM: number;
   ownerId: Id | null;
   archived: boolean;
+  /** The customer into which this one was merged, where that one is not known on this phone; else null. */
+  mergedInto: Id | null;
   receipt: Receipt;
   /** Present when a position was given to `searchCustomers`. */
   distanceM: number | null;
@@ -208,6 +215,12 @@ export interface Conclusion {
   estimated_end: Instant | null;
   missed: boolean;
   accepted?: boolean;
+  /** A lead asks about this visit; it stays in review. */
+  asked?: { by: Id; word: string | null; at: Instant } | null;
+  /** A lead declined it, with a word: it does not count. */
+  declined?: { by: Id; word: string } | null;
+  /** Fields that were set by an approved correction. */
+  amended?: string[];
   [more: string]: unknown;
 }
 
@@ -276,9 +289,36 @@ export interface PersonName {
   active: boolean;
 }
 
-/** A change that is stored but could not be applied. */
-export interface Parked {
+/** What can be decided on. */
+export type DecidedOn = 'conflict' | 'parked' | 'amendment' | 'suggestion' | 'visit';
+/**
+ * conflict: `take` (the lost value) `keep`; parked: `retry` `discard`; amendment, suggestion: `approve` `decline`;
+ * visit in review: `accept` `ask` `decline`.
+ */
+export type Verdict = 'take' | 'keep' | 'retry' | 'discard' | 'approve' | 'decline' | 'accept' | 'ask';
+
+/** Where the decision on a thing stands; a decision made here shows at once, before it is recorded. */
+export interface Decidable {
   id: Id;
+  status: 'open' | 'resolved';
+  verdict: Verdict | null;
+  decidedBy: Id | null;
+  decidedAt: Instant | null;
+  /** What was said with it, where this phone knows. */
+  word: string | null;
+  /** Device time (ms) until which `undoDecide` takes it back without a trace; null: not made here just now. */
+  undoUntil: number | null;
+  /** This person may decide it, or decide it anew. */
+  mayDecide: boolean;
+  /** Open, theirs to decide and waiting for nobody else: what "needs you" counts. */
+  needsYou: boolean;
+  /** Open, and somebody else's word is awaited: one person, or (null) whoever leads. */
+  waiting: { person: Id | null } | null;
+}
+
+/** A change that is stored but could not be applied. */
+export interface Parked extends Decidable {
+  /** `TOO_LARGE`: never left this phone; it can only be put away (`discard`), its content is in the rescue file. */
   code: string;
   field: string | null;
   detail: string | null;
@@ -286,25 +326,118 @@ export interface Parked {
   entity: Id;
   authorId: Id | null;
   receivedAt: Instant | null;
-  status: 'open' | 'resolved';
   /** What was tried. */
   mutation: Mutation | null;
+  /** The suggestion the server made of it; then its author waits and need do nothing. */
+  suggestion: Id | null;
   /** False while it is known from a receipt alone and its own row has not come back yet. */
   fromServer: boolean;
 }
 /** Two values for one field: one holds, the other is kept. */
-export interface Conflict {
-  id: Id;
+export interface Conflict extends Decidable {
   kind: string;
   entity: Id;
   field: string;
   kept: unknown;
   lost: unknown;
+  /** Which of the two won when they met. */
   keptBy: 'current' | 'incoming' | string;
   code: string;
+  /** Who wrote the change that met the other. */
   authorId: Id | null;
   at: Instant | null;
-  status: 'open' | 'resolved';
+  keptAuthorId: Id | null;
+  keptAt: Instant | null;
+  lostAuthorId: Id | null;
+  lostAt: Instant | null;
+}
+/** A change somebody may not make themselves, put before those who may; made by the server. */
+export interface Suggestion extends Decidable {
+  kind: string;
+  entity: Id;
+  /** `edit`: `ops` would be applied. `merge`: `entity` would be joined into `into`, because both seem to be one place. */
+  purpose: 'edit' | 'merge';
+  ops: Op[];
+  /** The parked change it was made of. */
+  parked: Id | null;
+  into: Id | null;
+  authorId: Id | null;
+  at: Instant | null;
+}
+/** A correction of a visit's evidence, asked for by its rep and approved by whoever leads. */
+export interface Amendment extends Decidable {
+  visitId: Id;
+  reason: string;
+  /** Field of the visit -> value wanted. */
+  changes: Record<string, unknown>;
+  /** The values it replaces, as the server found them; null until it did. */
+  before: Record<string, unknown> | null;
+  authorId: Id | null;
+  at: Instant | null;
+  receipt: Receipt;
+}
+export interface Comment {
+  id: Id;
+  onKind: CommentedKind;
+  onId: Id;
+  body: string;
+  authorId: Id | null;
+  /** When it was written, as well as this phone knows. */
+  at: Instant | null;
+  receipt: Receipt;
+}
+export type CommentedKind = 'visit' | 'customer' | 'follow_up';
+/** Fields of a visit which a correction request may name, by their names on the wire. */
+export type Correctable =
+  | 'minutes'
+  | 'next_step'
+  | 'outcome'
+  | 'kind'
+  | 'mode'
+  | 'check_in'
+  | 'check_out'
+  | 'check_in_fix'
+  | 'check_out_fix'
+  | 'late_reason';
+
+/** A promise with a due day, an owner and a customer. */
+export interface FollowUp {
+  id: Id;
+  version: number;
+  status: 'open' | 'done' | 'cancelled';
+  customerId: Id | null;
+  customerName: string;
+  visitId: Id | null;
+  ownerId: Id | null;
+  kind: string;
+  subject: string;
+  note: string;
+  dueDate: Day | null;
+  /** `HH:MM`; null: all day. */
+  dueTime: string | null;
+  dueZone: string | null;
+  receipt: Receipt;
+}
+
+/** What this phone is and has room for. */
+export interface DeviceInfo {
+  /** The browser promised not to evict the storage; null: not asked or unknown. */
+  persisted: boolean | null;
+  /** Bytes used and allowed as last estimated; null where the browser does not tell. */
+  quota: { used: number; allowed: number } | null;
+  /** Less than 10 % or less than 20 MB are left. */
+  nearlyFull: boolean;
+  /**
+   * The server takes this phone's work but gives nothing any more: the phone was revoked (what it held of the
+   * server's is wiped once all is sent) or the account closed. Null: neither.
+   */
+  uploadOnly: null | 'revoked' | 'deactivated';
+  /** After `uploadOnly: 'revoked'`: everything was sent and the copy of the server's data is gone from this phone. */
+  wiped: boolean;
+  /** Rounds is open for the same person in another tab of this browser. */
+  otherTab: boolean;
+  /** The server no longer talks to this version for reading; pushes are still taken. Offer the update. */
+  tooOld: boolean;
 }
 
 // ---- mutations ------------------------------------------------------------------------------------------------
@@ -496,6 +629,24 @@ export interface Page<T> {
   items: T[];
   next: string | null;
 }
+/** One change of a record, newest first. */
+export interface RecordChange {
+  /** Number in the journal. */
+  n: number;
+  version: number;
+  at: Instant | null;
+  received_at: Instant | null;
+  person: { id: Id; name: string } | null;
+  client: Id | null;
+  verb: Verb;
+  status: string;
+  code: string | null;
+  ops: Op[];
+  /** What really changed: field -> value before and after. Any `before` can be brought back by `restoreValue`. */
+  changes: Record<string, { before: unknown; after: unknown }>;
+  /** The decision that led to it, else null. */
+  cause: { kind: string; id: Id } | null;
+}
 export interface HistoryEntry {
   version: number;
   at: Instant | null;
@@ -530,4 +681,6 @@ export interface Rescued {
   /** Already here or already confirmed. */
   known: number;
   drafts: number;
+  /** Photos whose bytes were taken in. */
+  photos: number;
 }

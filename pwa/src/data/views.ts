@@ -3,15 +3,22 @@ import { dayIn, serverNow, zone } from './clock';
 import { openDesk, ticks } from './desk';
 import type { Model } from './model';
 import type {
+  Amendment,
+  Comment,
+  CommentedKind,
   Conflict,
   Customer,
   CustomerRow,
   Day,
+  Decidable,
+  DecidedOn,
+  FollowUp,
   Id,
   OutboxEntry,
   Outcome,
   Parked,
   PersonName,
+  Suggestion,
   Team,
   Visit,
   VisitKind,
@@ -89,8 +96,30 @@ export const people: Readable<Map<Id, PersonName>> = view(['organisation'], new 
 export const teams: Readable<Team[]> = view<Team[]>(['organisation'], [], (m) => m.teams());
 
 /** What could not be applied, newest first, resolved ones included. */
-export const parked: Readable<Parked[]> = view<Parked[]>(['outbox'], [], (m) => m.parked());
-export const conflicts: Readable<Conflict[]> = view<Conflict[]>(['outbox'], [], (m) => m.conflicts());
+export const parked: Readable<Parked[]> = view<Parked[]>(['matters'], [], (m) => m.parked());
+export const conflicts: Readable<Conflict[]> = view<Conflict[]>(['matters'], [], (m) => m.conflicts());
+/** Changes put before those who may make them, newest first, decided ones included. */
+export const suggestions: Readable<Suggestion[]> = view<Suggestion[]>(['matters'], [], (m) =>
+  m.suggestions(),
+);
+/** Correction requests, newest first, decided ones included. */
+export const amendments: Readable<Amendment[]> = view<Amendment[]>(['matters'], [], (m) => m.amendments());
+
+/** A decision made on this phone which the server's rows do not show yet (on a visit in review, say), or null. */
+export function decisionOn(
+  on: DecidedOn,
+  id: Id,
+): Readable<Pick<Decidable, 'verdict' | 'word' | 'undoUntil' | 'decidedAt'> | null> {
+  return view<ReturnType<Model['decisionOn']>>(['matters'], null, (m) => m.decisionOn(on, id));
+}
+
+/** Comments on a record that this phone knows, oldest first. */
+export function comments(kind: CommentedKind, id: Id): Readable<Comment[]> {
+  return view<Comment[]>(['comment'], [], (m) => m.comments(kind, id));
+}
+
+/** Open follow-ups that this phone knows, those due first first. */
+export const followUps: Readable<FollowUp[]> = view<FollowUp[]>(['followUp'], [], (m) => m.followUps());
 
 /** Every change kept in the outbox, newest first: what "My visits" shows of sending. */
 export const outbox: Readable<OutboxEntry[]> = view<OutboxEntry[]>(['outbox'], [], (m) => m.outbox());
