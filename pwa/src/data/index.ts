@@ -29,6 +29,7 @@ export { storageTrouble, persist, quota } from './storage';
  * - `visitsOfDay(day)`: own visits of a day, in time order (check-in, else planned time), cancelled ones included.
  * - `myVisits({limit, from, status})`: own visits, newest first. `visitsOfCustomer(id)`: newest first.
  * - `openVisit`: the visit running now, or null; one whose check-out waits for Undo does not count as running.
+ * - `reviews`: visits of others that are in review, as who leads them holds them.
  * - `today`: the device's day (by server time where known) and it moves at midnight. `ready`: what Today shows is read;
  *   `whole`: everything stored is read, so what is `undefined` now is really unknown.
  */
@@ -44,6 +45,7 @@ export {
   myVisits,
   visitsOfCustomer,
   openVisit,
+  reviews,
   kinds,
   outcomes,
   settings,

@@ -640,6 +640,18 @@ export class Model {
       .slice(0, limit);
   }
 
+  /** Visits of others that are in review, newest first, judged ones included. */
+  reviews(): Visit[] {
+    const out: Visit[] = [];
+    for (const id of this.ids('visit')) {
+      const data = this.value('visit', id)?.data;
+      const server = data?.['server'] as { trust?: unknown } | null | undefined;
+      if (data?.['rep_id'] === this.me || server?.trust !== 'review') continue;
+      out.push(this.visit(id)!);
+    }
+    return out.sort((a, b) => (a.day === b.day ? clockOf(b) - clockOf(a) : a.day < b.day ? 1 : -1));
+  }
+
   /** The own visit that is running: open, and its check-out not tapped. The latest, should there be several. */
   openVisit(): Visit | null {
     let found: Visit | null = null;

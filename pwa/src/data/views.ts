@@ -88,6 +88,9 @@ export function visitsOfCustomer(id: Id, limit = 50): Readable<Visit[]> {
 /** The own visit that is running, or null; one whose check-out waits for Undo does not count as running. */
 export const openVisit: Readable<Visit | null> = view<Visit | null>(['visit'], null, (m) => m.openVisit());
 
+/** Visits of others that are in review, as who leads them holds them, newest first; judged ones included. */
+export const reviews: Readable<Visit[]> = view<Visit[]>(['visit'], [], (m) => m.reviews());
+
 export const kinds: Readable<VisitKind[]> = view<VisitKind[]>(['organisation'], [], (m) => m.kinds());
 export const outcomes: Readable<Outcome[]> = view<Outcome[]>(['organisation'], [], (m) => m.outcomes());
 /** The organisation's settings by key. */
