@@ -16,6 +16,7 @@ import type {
   FollowUp,
   Grade,
   Id,
+  InReview,
   Lifecycle,
   Mode,
   Moment,
@@ -641,15 +642,34 @@ export class Model {
   }
 
   /** Visits of others that are in review, newest first, judged ones included. */
-  reviews(): Visit[] {
-    const out: Visit[] = [];
+  reviews(): InReview[] {
+    const out: InReview[] = [];
     for (const id of this.ids('visit')) {
       const data = this.value('visit', id)?.data;
-      const server = data?.['server'] as { trust?: unknown } | null | undefined;
+      const server = data?.['server'] as Conclusion | null | undefined;
       if (data?.['rep_id'] === this.me || server?.trust !== 'review') continue;
-      out.push(this.visit(id)!);
+      const visit = this.visit(id)!;
+      if (visit.status !== 'done') continue;
+      const here = this.decisionOn('visit', id);
+      const { accepted, asked, declined } = server;
+      const verdict = here?.verdict ?? (accepted ? 'accept' : declined ? 'decline' : asked ? 'ask' : null);
+      out.push({
+        id,
+        visit,
+        // Who asked waits for an answer: the visit stays in review.
+        status: verdict === 'accept' || verdict === 'decline' ? 'resolved' : 'open',
+        verdict,
+        decidedBy: here ? this.me : (declined?.by ?? asked?.by ?? null),
+        decidedAt: here?.decidedAt ?? (declined ? null : (asked?.at ?? null)),
+        word: here ? here.word : (declined?.word ?? asked?.word ?? null),
+        undoUntil: here?.undoUntil ?? null,
+        mayDecide: true,
+        needsYou: verdict === null,
+        waiting: verdict === 'ask' ? { person: visit.repId } : null,
+      });
     }
-    return out.sort((a, b) => (a.day === b.day ? clockOf(b) - clockOf(a) : a.day < b.day ? 1 : -1));
+    const [day, clock] = [(r: InReview) => r.visit.day, (r: InReview) => clockOf(r.visit)];
+    return out.sort((a, b) => (day(a) === day(b) ? clock(b) - clock(a) : day(a) < day(b) ? 1 : -1));
   }
 
   /** The own visit that is running: open, and its check-out not tapped. The latest, should there be several. */

@@ -316,6 +316,11 @@ export interface Decidable {
   waiting: { person: Id | null } | null;
 }
 
+/** A finished visit of somebody else which was captured so that a person has to look again. */
+export interface InReview extends Decidable {
+  visit: Visit;
+}
+
 /** A change that is stored but could not be applied. */
 export interface Parked extends Decidable {
   /** `TOO_LARGE`: never left this phone; it can only be put away (`discard`), its content is in the rescue file. */

@@ -14,6 +14,7 @@ import type {
   DecidedOn,
   FollowUp,
   Id,
+  InReview,
   OutboxEntry,
   Outcome,
   Parked,
@@ -89,7 +90,7 @@ export function visitsOfCustomer(id: Id, limit = 50): Readable<Visit[]> {
 export const openVisit: Readable<Visit | null> = view<Visit | null>(['visit'], null, (m) => m.openVisit());
 
 /** Visits of others that are in review, as who leads them holds them, newest first; judged ones included. */
-export const reviews: Readable<Visit[]> = view<Visit[]>(['visit'], [], (m) => m.reviews());
+export const reviews: Readable<InReview[]> = view<InReview[]>(['visit', 'matters'], [], (m) => m.reviews());
 
 export const kinds: Readable<VisitKind[]> = view<VisitKind[]>(['organisation'], [], (m) => m.kinds());
 export const outcomes: Readable<Outcome[]> = view<Outcome[]>(['organisation'], [], (m) => m.outcomes());
