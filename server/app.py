@@ -28,6 +28,7 @@ from server.errors import Problem
 from server.exchange.contract import components
 from server.exchange.documents import MOST_BYTES
 from server.exchange.routes import blueprint as exchange
+from server.followups.routes import blueprint as follow_ups
 from server.packing import pack, pack_file
 from server.people.model import Head
 from server.people.routes import blueprint as people
@@ -35,7 +36,7 @@ from server.visits.routes import blueprint as visits
 
 log = logging.getLogger("rounds")
 
-BLUEPRINTS = (people, exchange, board, customers, visits)
+BLUEPRINTS = (people, exchange, board, customers, visits, follow_ups)
 
 CSP = "; ".join(
     (

@@ -257,6 +257,8 @@ class Field:
     required: null is refused, and a create must carry it.
     late: evidence only: the states in which nothing, or ``{"none": ...}``, may still become a real value, before
     or after the mutation that brings it; None: in every state.
+    renewed: evidence only: states whose entering blanks it, because what it was evidence of has been taken back; it
+    may then be written anew.
     """
 
     kind: Kind
@@ -264,6 +266,7 @@ class Field:
     authority: Authority | None = None
     required: bool = False
     late: frozenset[str] | None = None
+    renewed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +287,7 @@ class Policy:
     flagged: frozenset[tuple[str, str]] = frozenset()
     required: tuple[str, ...] = field(init=False, repr=False)
     state: str | None = field(init=False, repr=False)
+    renewed: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Note the required fields and the state field. Raises ValueError for two state fields."""
@@ -292,4 +296,6 @@ class Policy:
             raise ValueError(f"{self.kind}: more than one state field: {', '.join(states)}")
         required = tuple(name for name, one in self.fields.items() if one.required)
         object.__setattr__(self, "required", required)
+        renewed = tuple(name for name, one in self.fields.items() if one.renewed)
+        object.__setattr__(self, "renewed", renewed)
         object.__setattr__(self, "state", states[0] if states else None)

@@ -328,7 +328,8 @@ class _Update:
         return version <= self.mutation.base or chain == self.author.chain
 
     def _set_evidence(self, op: Op, field: Field) -> bool:
-        now, new = self._now(op.field), op.new
+        new = op.new
+        now = None if op.field in self.changes else self._now(op.field)  # blanked by the step just taken
         if now == new:
             return True
         if new is None:
@@ -365,7 +366,20 @@ class _Update:
             self._conflict(op.field, now, new, "current", receipt.STATE_CONFLICT)
             return True
         self.changes[op.field] = new
+        for name in policy.renewed:
+            if new in policy.fields[name].renewed:
+                self._renew(name)
         return True
+
+    def _renew(self, name: str) -> None:
+        """Blank evidence of what was taken back; what somebody else wrote since stays restorable."""
+        now = self.current.values.get(name)
+        if now is None:
+            return
+        version, chain, _ = _stamp(self.current.stamps, name)
+        if version > self.mutation.base and chain != self.author.chain:
+            self._conflict(name, None, now, "incoming", receipt.FIELD_CONFLICT)
+        self.changes[name] = None
 
     def _conflict(
         self, field: str, kept: Any, lost: Any, kept_by: Literal["current", "incoming"], code: str

@@ -10,7 +10,11 @@ from server.people.model import Synced
 
 
 class Customer(Synced, Model):
-    """A place. `lat`, `lon` in degrees WGS 84, `radius_m` metres around it that count as there."""
+    """A place. `lat`, `lon` in degrees WGS 84, `radius_m` metres around it that count as there.
+
+    `merged_into` is the customer that this one turned out to be: what names this one means that one, for ever.
+    `alike` and `cell` say where to look for others that may be the same place (see `rules`).
+    """
 
     __tablename__ = "customer"
     __table_args__ = (
@@ -19,13 +23,22 @@ class Customer(Synced, Model):
         Index("ix_customer_owner", "org_id", "owner_id"),
         Index("ix_customer_team", "org_id", "team_id"),
         Index("ix_customer_name", "org_id", "name", "id"),
+        Index("ix_customer_alike", "org_id", "alike"),
+        Index("ix_customer_cell", "org_id", "cell"),
+        Index(
+            "ix_customer_merged",
+            "org_id",
+            "merged_into",
+            sqlite_where=text("merged_into IS NOT NULL"),
+            postgresql_where=text("merged_into IS NOT NULL"),
+        ),
         Index(
             "ux_customer_code",
             "org_id",
             "code",
             unique=True,
-            sqlite_where=text("code IS NOT NULL"),
-            postgresql_where=text("code IS NOT NULL"),
+            sqlite_where=text("code IS NOT NULL AND merged_into IS NULL"),
+            postgresql_where=text("code IS NOT NULL AND merged_into IS NULL"),
         ),
     )
 
@@ -43,3 +56,7 @@ class Customer(Synced, Model):
     code: Mapped[str | None] = mapped_column()
     note: Mapped[str | None] = mapped_column()
     tags: Mapped[list[str]] = mapped_column(Json, default=list)
+
+    merged_into: Mapped[str | None] = mapped_column(Id)
+    alike: Mapped[str | None] = mapped_column()
+    cell: Mapped[str | None] = mapped_column()

@@ -53,6 +53,26 @@ def customers(connection: Connection, principal: Principal, asked: dict[str, Any
     return page(rows, limit, _document, lambda row: (row["name"], row["id"]))
 
 
+def survivor(connection: Connection, org_id: str, customer_id: str) -> str:
+    """The customer that an id stands for: itself, or what it was merged into, however often."""
+    seen: set[str] = set()
+    while customer_id not in seen:
+        seen.add(customer_id)
+        merged_into = connection.execute(
+            select(Customer.merged_into).where(Customer.org_id == org_id, Customer.id == customer_id)
+        ).scalar_one_or_none()
+        customer_id = merged_into or customer_id
+    return customer_id
+
+
+def customer(connection: Connection, principal: Principal, customer_id: str) -> dict[str, Any] | None:
+    """The customer that an id stands for, or None where there is none that one may see."""
+    found = survivor(connection, principal.org_id, customer_id)
+    statement = seen_by(connection, principal).where(Customer.id == found)
+    row = connection.execute(statement).mappings().first()
+    return _document(row) if row else None
+
+
 def seen_by(connection: Connection, principal: Principal) -> Select[Any]:
     """The customers a person may see."""
     statement = select(Customer.__table__).where(Customer.org_id == principal.org_id)

@@ -1,4 +1,4 @@
-"""HTTP of customers: GET /api/customers, by name or nearest first."""
+"""HTTP of customers: GET /api/customers, by name or nearest first, and one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from server.auth import Principal, for_roles
 from server.customers import query
 from server.db import reading
+from server.errors import Problem
 from server.fields import Text
 
 blueprint = Blueprint(
@@ -56,3 +57,18 @@ def customers(principal: Principal, asked: dict[str, Any]) -> Response:
         return Response(
             orjson.dumps(query.customers(connection, principal, asked)), content_type="application/json"
         )
+
+
+@blueprint.route("/<uuid:customer>", methods=["GET"])
+@blueprint.response(
+    200, description="The customer; of one that was merged into another, that other with its own id"
+)
+@blueprint.alt_response(404, description="NOT_FOUND: unknown and not yours answer alike")
+@for_roles("rep", "manager", "administrator")
+def customer(principal: Principal, customer: Any) -> Response:
+    """One customer."""
+    with reading() as connection:
+        found = query.customer(connection, principal, str(customer))
+    if found is None:
+        raise Problem(404, detail="There is no such customer.")
+    return Response(orjson.dumps(found), content_type="application/json")

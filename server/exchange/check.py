@@ -22,7 +22,7 @@ from server.db import JSON_OPTIONS, Model
 from server.exchange.apply import Submission, link, write
 from server.exchange.documents import item_of
 from server.exchange.kinds import READABLE
-from server.exchange.model import Batch, Client, Journal, Position
+from server.exchange.model import Batch, Client, Journal, Position, Revision
 from server.exchange.work import Actor
 from server.people.model import Grant, Head, Organisation
 from server.visits.model import RepDay
@@ -33,7 +33,13 @@ MOST_DIFFERENCES = 1000
 PAGE = 2000
 PURGED = b'"none":"purged"'
 
-_TABLES: tuple[type[Model], ...] = (*(kind.model for kind in READABLE.values()), RepDay, Position, Grant)
+_TABLES: tuple[type[Model], ...] = (
+    *(kind.model for kind in READABLE.values()),
+    RepDay,
+    Revision,
+    Position,
+    Grant,
+)
 _REPLAYED = (
     "mutation_id",
     "kind",

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from server.customers.rules import alike_key, cell_of
+from server.exchange.moving import take_customers_along
 from server.exchange.work import Row, Work
 from server.visits import rules
 from sync.clock import best_time, doubt_ms
@@ -18,6 +20,10 @@ RULE_SETTINGS = ("min_note_chars", "backfill_limit_h", "no_position_share")
 
 HABIT_VISITS = 10
 """Fewer visits in person than this make no habit."""
+
+SAYING_WHERE = frozenset({"name", "lat", "lon"})
+MOST_KEY = 100
+"""So many characters of a name's key are kept: an index does not take any length."""
 
 Follow = Callable[[Work, Row, Mutation, Outcome], None]
 
@@ -74,9 +80,28 @@ def judge_visit(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> N
 def redraw_audiences(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
     """A person or the team tree changed: who belongs to which audience is computed before the commit."""
     work.people_changed = True
+    if row.kind.name == "person":
+        take_customers_along(work, row, mutation, outcome)
 
 
-FOLLOWS: dict[str, Follow] = {"visit": judge_visit, "person": redraw_audiences, "team": redraw_audiences}
+def place_customer(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
+    """Say where to look for others that may be the same place, and look there where the name or the place is new."""
+    values = row.values()
+    if row.was is None or outcome.changes.keys() & SAYING_WHERE:
+        row.columns = {
+            "merged_into": row.columns.get("merged_into"),
+            "alike": alike_key(values["name"])[:MOST_KEY],
+            "cell": cell_of(values.get("lat"), values.get("lon")),
+        }
+        work.placed.add(row.id)
+
+
+FOLLOWS: dict[str, Follow] = {
+    "visit": judge_visit,
+    "customer": place_customer,
+    "person": redraw_audiences,
+    "team": redraw_audiences,
+}
 """Kind -> what follows a change of one."""
 
 

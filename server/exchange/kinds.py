@@ -52,8 +52,9 @@ class Kind:
     `create`: relations that may create one; `rights`: field -> relations that may set it (a field not named takes
     `other`); `archive`: relations that may archive and restore; `references`: field -> kind it points at; `defaults`: what
     a create gets for a field it leaves out; `completed`: fields that a create may leave out because they follow from its
-    author; `on`: kinds that `on_kind` may name, for one that says something `on_id`; `unique`: a field no two may have alike; `derived`: wire fields that the server adds to the document from
-    columns of its own, `columns` those that what follows a change fills; `org_wide`: told to everybody.
+    author; `on`: kinds that `on_kind` may name, for what is said about another entity; `unique`: a field no two may have
+    alike; `derived`: wire fields that the server adds to the document from columns of its own, `columns` those that what
+    follows a change fills; `org_wide`: told to everybody.
     """
 
     name: str
@@ -109,16 +110,20 @@ CUSTOMER = Kind(
             "code": Field("value", authority="manager", check=p.text(100, 1)),
             "note": Field("text", check=p.text(20_000)),
             "tags": Field("set", check=p.tags()),
+            "merged_into": Field("readonly"),
         },
     ),
     create=frozenset({"member", "administrator"}),
     rights=dict.fromkeys(
         ("owner_id", "team_id", "grade", "radius_m", "lat", "lon", "code", "lifecycle"), MANAGERS
-    ),
+    )
+    | {"merged_into": NOBODY},
     other=EVERYBODY,
     archive=MANAGERS,
     references={"owner_id": "person", "team_id": "team"},
     unique="code",
+    derived=("merged_into",),
+    columns=("merged_into", "alike", "cell"),
 )
 
 LEAD_FIELDS = frozenset({"owner_id", "team_id", "grade", "lat", "lon", "lifecycle"})
@@ -232,9 +237,7 @@ COMMENT = Kind(
     policy=Policy(
         kind="comment",
         fields={
-            "on_kind": Field(
-                "value", check=p.choice("customer", "visit", "follow_up"), required=True
-            ),
+            "on_kind": Field("value", check=p.choice("customer", "visit", "follow_up"), required=True),
             "on_id": Field("value", check=p.uuid(), required=True),
             "body": Field("value", check=p.text(5_000, 1), required=True),
         },
@@ -424,7 +427,10 @@ DECISION = Kind(
 
 WRITABLE: dict[str, Kind] = {
     kind.name: kind
-    for kind in (SETTING, TEAM, PERSON, VISIT_KIND, OUTCOME, CUSTOMER, VISIT, AMENDMENT, DECISION)
+    for kind in (
+        *(SETTING, TEAM, PERSON, VISIT_KIND, OUTCOME, CUSTOMER, VISIT),
+        *(FOLLOW_UP, COMMENT, AMENDMENT, DECISION),
+    )
 }
 """Kinds that mutations may name, in the order in which their rows are written (what is referred to comes first)."""
 

@@ -21,6 +21,12 @@ Refusal = tuple[str, str | None]
 
 NONE: frozenset[str] = frozenset()
 
+SEEN_BY_SOME = frozenset({"customer", "visit", "follow_up"})
+"""Kinds that only some may refer to; teams and people are known to the whole organisation."""
+
+PLANNING = frozenset({"customer_id", "rep_id", "planned_date", "planned_time"})
+"""Fields of a visit that are no evidence: who may only upload does not plan."""
+
 
 def complete(work: Work, mutation: Mutation) -> Mutation:
     """A create with what it leaves out: the kind's defaults, its author as rep or owner, their team."""
@@ -30,6 +36,8 @@ def complete(work: Work, mutation: Mutation) -> Mutation:
     actor = work.actor
     if mutation.kind == "visit":
         missing["rep_id"] = actor.id
+    elif mutation.kind == "follow_up":
+        missing["owner_id"] = actor.id
     elif mutation.kind == "customer":
         if actor.role not in LEADERS:
             missing |= {"owner_id": actor.id, "team_id": actor.team_id, "lifecycle": "lead"}
@@ -78,6 +86,9 @@ def refusal(work: Work, row: Row, mutation: Mutation, pointed: list[tuple[str, s
             return codes.FORBIDDEN, op.field
         if kind.name == "visit" and (refused := _refused_visit_step(work, row, op, relations)):
             return refused
+        if kind.name == "follow_up" and op.field == "owner_id" and is_uuid(op.new):
+            if not work.leads(work.team_of(op.new)):  # who may hand it over, may hand it to their own people
+                return codes.SCOPE_LOST, op.field
     return _lost_reference(work, kind, mutation, pointed, evidence=False)
 
 
@@ -94,8 +105,18 @@ def relations_to(work: Work, row: Row) -> frozenset[str]:
         if actor.active and work.leads(work.team_of(values["rep_id"])):
             found.add("lead")
         return frozenset(found)
+    if row.kind.name == "comment":
+        about = work.row(values["on_kind"], values["on_id"])
+        seen = about.entity is not None and relations_to(work, about)
+        return frozenset({"reader"}) if seen or (row.entity and row.entity.created_by == actor.id) else NONE
     if not actor.active:
         return NONE
+    if row.kind.name == "follow_up":
+        if values["owner_id"] == actor.id:
+            found.add("owner")
+        if work.leads(work.team_of(values["owner_id"])):
+            found.add("lead")
+        return frozenset(found)
     team = values.get("team_id")
     if values.get("owner_id") == actor.id and actor.id is not None:
         found.add("owner")
@@ -109,6 +130,8 @@ def relations_to(work: Work, row: Row) -> frozenset[str]:
 def _refused_visit_step(work: Work, row: Row, op: Op, relations: frozenset[str]) -> Refusal | None:
     """What a visit's state adds to the table: its customer stands once it began; a manager plans and cancels, no more."""
     planned = row.values()["status"] == "planned"
+    if not work.actor.active and (op.field in PLANNING or (planned and op.new == "cancelled")):
+        return codes.FORBIDDEN, op.field
     if op.field in {"customer_id", "rep_id"} and op.new != row.values()[op.field]:
         if not planned or (op.field == "rep_id" and not relations & {"lead", "administrator"}):
             return codes.FORBIDDEN, op.field
@@ -129,9 +152,15 @@ def _refused_creation(
     given = {op.field: op.new for op in mutation.ops}
     if kind.name == "visit":
         return _refused_new_visit(work, mutation, given, pointed)
+    if kind.name == "comment":
+        return _lost_reference(work, kind, mutation, pointed, evidence=True)
     if not actor.active:
         return codes.FORBIDDEN, None
     relations = {"administrator"} if actor.role == "administrator" else set()
+    if kind.name == "follow_up":
+        if given.get("owner_id") not in {None, actor.id} and not work.leads(work.team_of(given["owner_id"])):
+            return codes.SCOPE_LOST, "owner_id"
+        return _lost_reference(work, kind, mutation, pointed, evidence=False)
     if actor.team_id:
         relations.add("member")
     if not kind.create & relations:
@@ -190,6 +219,7 @@ def _lost_reference(
         row = work.row(name, target)
         if row.entity is None:
             return codes.SCOPE_LOST, field
-        if name == "customer" and not relations_to(work, row) and not (evidence and work.held_lately(target)):
-            return codes.SCOPE_LOST, field
+        if name in SEEN_BY_SOME and not relations_to(work, row):
+            if not (evidence and work.held_lately(target, name)):
+                return codes.SCOPE_LOST, field
     return None

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, func, or_, select
 from server.customers.model import Customer
 from server.db import upsert
 from server.exchange.kinds import COMMENT, MADE, WRITABLE, Kind
-from server.exchange.model import Client, Parked, Position
+from server.exchange.model import Client, Parked, Position, Revision
 from server.followups.model import Comment
 from server.people.grant import held, parents_of
 from server.people.model import Grant, Organisation, Setting
@@ -110,7 +110,11 @@ class Work:
         self.overruled: dict[tuple[str, str], str | None] = {}  # conflict -> who wrote the value that lost
         self.rep_days: set[tuple[str, str]] = set()
         self.entry = 0  # number of the journal entry that is being settled
+        self.cause: dict[str, str] | None = None  # the decision by which something else takes effect
+        self.revisions: dict[tuple[str, str, int], dict[str, Any]] = {}
+        self.placed: set[str] = set()  # customers that are new, or have another name or place
         self.people_changed = False
+        self.team_moves: dict[str, tuple[str | None, str | None]] = {}  # person -> team before, team now
         self.sharing_changed = False
         self._scopes: frozenset[str] | None = None
         self._held_once: dict[str, bool] = {}
@@ -294,13 +298,26 @@ class Work:
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def put(self, row: Row, entity: Entity) -> None:
-        """Take the new state of an entity."""
+        """Take the new state of an entity, and note what that changes of it."""
+        if row.entity is not None:
+            self.revise(row, _changes(row.entity, entity))
+        elif self.cause is not None:  # not by its own creation: its history would not tell what it began with
+            self.revise(row, {name: [None, value] for name, value in entity.values.items() if value})
         row.entity = entity
         row.changed = True
         if row.kind.name == "setting":
             shared = self.shares_customers
             self.settings[entity.values["key"]] = entity.values.get("value")
             self.sharing_changed |= shared != self.shares_customers
+
+    def revise(self, row: Row, changes: Mapping[str, list[Any]]) -> None:
+        """Note what the journal entry in hand changes of an entity: field -> [before, after]."""
+        if not changes:
+            return
+        key = (row.kind.name, row.id, self.entry)
+        noted = self.revisions.setdefault(key, {"changes": {}, "cause": self.cause})["changes"]
+        for name, (before, after) in changes.items():
+            noted[name] = [noted[name][0] if name in noted else before, after]
 
     def flush(self) -> None:
         """Write the changed entities, what was parked and the conflicts, and where all of them now are told."""
@@ -315,6 +332,15 @@ class Work:
                 self.connection,
                 [row for (kind, _), row in self.made.items() if kind == name],
             )
+        upsert(
+            Revision,
+            self.connection,
+            [
+                {"org_id": self.org_id, "kind": kind, "entity": entity, "n": n} | revision
+                for (kind, entity, n), revision in self.revisions.items()
+                if revision["changes"]
+            ],
+        )
         if self.sharing_changed:
             self._redraw_sharing()
         self._tell()
@@ -358,9 +384,10 @@ class Work:
             about = self.audience(on) if on.entity is not None else set()
             entity = row.entity
             return about | {f"person:{entity.created_by}"} if entity and entity.created_by else about
-        person = values["owner_id" if row.kind.name == "follow_up" else "rep_id"]
+        promised = row.kind.name == "follow_up"
+        person = values["owner_id" if promised else "rep_id"]
         scopes = {f"person:{person}"}
-        awaited = values["status"] == "open" if row.kind.name == "follow_up" else row.columns.get("trust") == "review"
+        awaited = values["status"] == "open" if promised else row.columns.get("trust") == "review"
         if awaited and (team := self.team_of(person)):
             scopes.add(f"lead:{team}")
         return scopes
@@ -399,7 +426,10 @@ class Work:
         upsert(Position, self.connection, positions)
 
     def _comments_on(self, moved: Mapping[str, set[str]]) -> list[dict[str, Any]]:
-        """Positions of the comments on what is now told to others: they go where it goes. Those written now are not among them."""
+        """Positions of the comments on what is now told to others: they go where it goes.
+
+        Those written in this transaction are not among them: they are told as everything new is.
+        """
         ids = [entity for entities in moved.values() for entity in entities]
         about = {"org": self.org_id, "ids": ids}
         comments = {
@@ -456,6 +486,22 @@ class Work:
             "removed_at": self.received_at if removed else None,
             "day": day,
         }
+
+
+def _changes(before: Entity, after: Entity) -> dict[str, list[Any]]:
+    """What is different of an entity, by field: [before, after]."""
+    found = {
+        name: [before.values.get(name), value]
+        for name, value in after.values.items()
+        if before.values.get(name) != value
+    }
+    if before.extra != after.extra:
+        for name in dict.fromkeys([*before.extra, *after.extra]):
+            if before.extra.get(name) != after.extra.get(name):
+                found[name] = [before.extra.get(name), after.extra.get(name)]
+    if before.archived != after.archived:
+        found["archived"] = [before.archived, after.archived]
+    return found
 
 
 def entity_of(kind: Kind, row: Mapping[Any, Any]) -> Entity:

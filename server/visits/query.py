@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, or_, select
 
 from server.auth import Principal
 from server.customers.model import Customer
+from server.customers.query import survivor
 from server.db import behind
 from server.exchange.documents import shown
 from server.exchange.kinds import VISIT
@@ -26,7 +27,8 @@ def visits(connection: Connection, principal: Principal, asked: dict[str, Any]) 
     if asked["rep"]:
         statement = statement.where(Visit.rep_id == str(asked["rep"]))
     if asked["customer"]:
-        statement = statement.where(Visit.customer_id == str(asked["customer"]))
+        customer = survivor(connection, principal.org_id, str(asked["customer"]))
+        statement = statement.where(Visit.customer_id == customer)
     if asked["status"]:
         statement = statement.where(Visit.status == asked["status"])
     for day, compare in (

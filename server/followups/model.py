@@ -1,0 +1,56 @@
+"""Tables of follow-ups, and of comments on customers, visits and follow-ups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ForeignKeyConstraint, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db import Id, Json, Model
+from server.people.model import Synced
+
+
+class FollowUp(Synced, Model):
+    """A promise: what is owed to a customer, by whom, until when.
+
+    `due_date`, `due_time` are a day and a time in `due_zone` (no time: all day); `remind_before_min` minutes before it;
+    `repeat` a recurrence rule as RFC 5545 writes it; `done` the moment it was done, as the device claims it, null while
+    it is not done.
+    """
+
+    __tablename__ = "follow_up"
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "owner_id"], ["person.org_id", "person.id"]),
+        ForeignKeyConstraint(["org_id", "customer_id"], ["customer.org_id", "customer.id"]),
+        ForeignKeyConstraint(["org_id", "visit_id"], ["visit.org_id", "visit.id"]),
+        Index("ix_follow_up_owner", "org_id", "owner_id", "status", "due_date"),
+        Index("ix_follow_up_customer", "org_id", "customer_id"),
+        Index("ix_follow_up_due", "org_id", "due_date", "id"),
+    )
+
+    customer_id: Mapped[str] = mapped_column(Id)
+    visit_id: Mapped[str | None] = mapped_column(Id)
+    owner_id: Mapped[str] = mapped_column(Id)
+    kind: Mapped[str | None] = mapped_column()
+    subject: Mapped[str] = mapped_column()
+    due_date: Mapped[str | None] = mapped_column()
+    due_time: Mapped[str | None] = mapped_column()
+    due_zone: Mapped[str | None] = mapped_column()
+    remind_before_min: Mapped[int | None] = mapped_column()
+    repeat: Mapped[str | None] = mapped_column()
+    requested_at: Mapped[str | None] = mapped_column()
+    note: Mapped[str | None] = mapped_column()
+    status: Mapped[str] = mapped_column()
+    done: Mapped[dict[str, Any] | None] = mapped_column(Json)
+
+
+class Comment(Synced, Model):
+    """What somebody said about a customer, a visit or a follow-up. Written once."""
+
+    __tablename__ = "comment"
+    __table_args__ = (Index("ix_comment_on", "org_id", "on_id"),)
+
+    on_kind: Mapped[str] = mapped_column()
+    on_id: Mapped[str] = mapped_column(Id)
+    body: Mapped[str] = mapped_column()
