@@ -20,12 +20,12 @@ from uuid import NAMESPACE_OID, uuid5
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from server.db import is_busy, writing
-from server.exchange import rights
 from server.exchange.documents import Device, Item
-from server.exchange.follow import FOLLOWS
 from server.exchange.kinds import WRITABLE
 from server.exchange.model import Batch, Client, Journal
-from server.exchange.work import Actor, Row, Work
+from server.exchange.moving import tell_new_leads
+from server.exchange.settle import Settled, park, references, settle
+from server.exchange.work import Actor, Work
 from server.people import grant
 from server.people.model import Head
 from server.visits.rollup import refresh_days
@@ -35,8 +35,6 @@ from sync.policy import is_uuid
 from sync.reconcile import Conflict, Outcome, apply_outcome, reconcile
 
 log = logging.getLogger("rounds")
-
-UNDECIDED = {"status": "open", "verdict": None, "decided_by": None, "decided_at": None}
 
 CLIENT_FORKED = "CLIENT_FORKED"
 SEQ_GAP = "SEQ_GAP"
@@ -82,18 +80,6 @@ class Answer:
     receipts: list[dict[str, Any]]
     refused: str | None = None
     at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of one mutation."""
-
-    status: str
-    code: str | None = None
-    field: str | None = None
-    conflicts: tuple[str, ...] = ()
-    version: int = 0
-    behind: str | None = None
 
 
 @dataclass(slots=True)
@@ -190,6 +176,8 @@ def write(
     work = Work(connection, actor, author, head["version"] + 1, submission.received_at, submission.sent)
     journal = _settle_all(work, fresh, client["id"], head, internal=internal)
     work.flush()
+    if work.team_moves:
+        tell_new_leads(work)
     if work.people_changed:
         grant.refresh(connection, actor.org_id, submission.received_at)
     refresh_days(connection, actor.org_id, work.rep_days)
@@ -286,9 +274,9 @@ def _settle_all(
         work.entry = number
         before = known.get(item.id)
         if internal:
-            settled = _park(work, item, codes.INTERNAL)
+            settled = park(work, item, codes.INTERNAL)
         elif before is not None and (before["digest"] != item.digest or before["client_id"] not in mine):
-            settled = _park(work, item, codes.INVALID, "id")
+            settled = park(work, item, codes.INVALID, "id")
         elif before is not None:
             settled = Settled(
                 before["status"],
@@ -298,7 +286,7 @@ def _settle_all(
                 before["as_of"],
             )
         else:
-            settled = _settle(work, item, head["version"])
+            settled = settle(work, item, head["version"])
         salt = os.urandom(16)
         seal = hashlib.sha256(salt + item.payload).hexdigest()
         entry = {
@@ -387,173 +375,6 @@ def _uniques(fresh: list[tuple[int, Item]]) -> dict[str, set[str]]:
             if values:
                 wanted.setdefault(item.kind, set()).update(values)
     return wanted
-
-
-def references(mutation: Mutation) -> list[tuple[str, str, str]]:
-    """(field, kind, id) of everything a mutation newly points at."""
-    kind = WRITABLE.get(mutation.kind)
-    if kind is None:
-        return []
-    known = kind.references
-    if kind.on:
-        about = next((op.new for op in mutation.ops if op.field == "on_kind"), None)
-        known = {**known, "on_id": about} if isinstance(about, str) and about in kind.on else known
-    return [
-        (op.field, known[op.field], op.new)
-        for op in mutation.ops
-        if op.field in known and op.op == "set" and is_uuid(op.new)
-    ]
-
-
-def _settle(work: Work, item: Item, head: int) -> Settled:
-    """What becomes of one new mutation; leaves its effect in `work`."""
-    if item.verb == "void":
-        return Settled("noop", version=work.version)
-    kind = WRITABLE.get(item.kind)
-    if kind is None:
-        return _park(work, item, codes.UNKNOWN_OP)
-    if item.mutation is None:
-        return _park(work, item, codes.INVALID, item.field)
-    mutation = item.mutation
-    if mutation.base > head:
-        mutation = replace(mutation, base=0)
-    row = work.row(mutation.kind, mutation.entity)
-    pointed = references(mutation)
-    parents = [target for _, name, target in pointed if work.row(name, target).entity is None]
-    if row.entity is None and mutation.verb != "create":
-        parents.append(mutation.entity)
-    if parents:
-        behind = work.parked_creation(parents)
-        if behind is not None:
-            return _park(work, item, codes.PARENT_PARKED, behind=behind[0])
-    if row.entity is None and mutation.verb == "create":
-        mutation = rights.complete(work, mutation)
-        pointed = references(mutation)
-    outcome = reconcile(row.entity, mutation, work.author, kind.policy)
-    if row.entity is None and mutation.verb == "create" and outcome.status == "parked":
-        return _park(
-            work, item, outcome.code or codes.INVALID, outcome.field
-        )  # of a wrong shape, whoever sends it
-    refused = rights.refusal(work, row, mutation, pointed)
-    if refused is not None:
-        return _park(work, item, *refused)
-    if outcome.status == "parked":
-        return _park(work, item, outcome.code or codes.INVALID, outcome.field)
-    taken = _unique(work, row, outcome)
-    if taken is not None:
-        outcome = taken
-    if outcome.status == "parked":
-        return _park(work, item, outcome.code or codes.INVALID, outcome.field)
-    conflicts = _conflicts(work, row, item, mutation, outcome)
-    if outcome.status != "noop":
-        entity = apply_outcome(row.entity, outcome, mutation, work.author, work.version)
-        work.put(row, entity)
-        follow = FOLLOWS.get(kind.name)
-        if follow is not None:
-            follow(work, row, mutation, outcome)
-    return Settled(
-        outcome.status, outcome.code, None, conflicts, row.entity.version if row.entity else work.version
-    )
-
-
-def _unique(work: Work, row: Row, outcome: Outcome) -> Outcome | None:
-    """The outcome where somebody else has the value of the kind's unique field; None where nobody has.
-
-    A field that may be empty is left as it was, flagged; without the others there is no entity, so it is parked.
-    """
-    name = row.kind.unique
-    value = outcome.changes.get(name) if name else None
-    if not name or not value:
-        return None
-    in_hand = any(
-        other.id != row.id and other.entity is not None and other.values().get(name) == value
-        for (kind, _), other in work.rows.items()
-        if kind == row.kind.name
-    )
-    if not in_hand:
-        stored = work.holder(row.kind, value)
-        moved = (
-            stored is not None
-            and (row.kind.name, stored) in work.rows
-            and work.rows[row.kind.name, stored].changed
-        )
-        if stored is None or stored == row.id or moved:
-            return None
-    if row.kind.fields[name].required:
-        return Outcome("parked", codes.INVALID, name)
-    kept = row.entity.values.get(name) if row.entity else None
-    lost = Conflict(field=name, kept=kept, lost=value, kept_by="current", code=codes.UNIQUE_TAKEN)
-    return replace(
-        outcome,
-        status="merged",
-        code=outcome.code or codes.UNIQUE_TAKEN,
-        changes={**outcome.changes, name: kept},
-        conflicts=[*outcome.conflicts, lost],
-    )
-
-
-def _conflicts(work: Work, row: Row, item: Item, mutation: Mutation, outcome: Outcome) -> tuple[str, ...]:
-    """Store the values that lost, each as an entity that both authors and the manager see; returns their ids."""
-    ids = []
-    for number, conflict in enumerate(outcome.conflicts):
-        identity = str(uuid5(NAMESPACE_OID, f"conflict:{item.id}:{number}"))
-        if conflict.kept_by == "incoming" and row.entity is not None:
-            work.overruled["conflict", identity] = work.writer_of(row.entity, conflict.field)
-        work.made["conflict", identity] = _made(work, identity) | {
-            "kind": mutation.kind,
-            "entity": mutation.entity,
-            "field": conflict.field,
-            "kept": conflict.kept,
-            "lost": conflict.lost,
-            "kept_by": conflict.kept_by,
-            "code": conflict.code,
-            "author_id": work.actor.id,
-            "at": work.received_at,
-            **dict.fromkeys(("kept_author_id", "kept_at", "lost_author_id", "lost_at", "became")),
-            **UNDECIDED,
-        }
-        ids.append(identity)
-    return tuple(ids)
-
-
-def _park(work: Work, item: Item, code: str, field: str | None = None, behind: str | None = None) -> Settled:
-    """Store a mutation that cannot be applied, where its author and their manager see it."""
-    identity = str(uuid5(NAMESPACE_OID, f"parked:{work.author.chain}:{item.id}:{item.digest}"))
-    work.made["parked", identity] = _made(work, identity) | {
-        "author_id": work.actor.id,
-        "kind": item.kind,
-        "entity": item.entity,
-        "verb": item.verb,
-        "code": code,
-        "field": field,
-        "behind": behind,
-        "raw": _ascii(item.payload),
-        "received_at": work.received_at,
-        "entry": work.entry,
-        "batch": work.version,
-        "suggestion": None,
-        **UNDECIDED,
-    }
-    return Settled("parked", code, field, version=work.version, behind=behind)
-
-
-def _ascii(payload: bytes) -> str:
-    """JSON as ASCII text, so that any database keeps it, half surrogates and all."""
-    if payload.isascii():
-        return payload.decode()
-    return json.dumps(json.loads(payload.decode("utf-8", "surrogatepass")), separators=(",", ":"))
-
-
-def _made(work: Work, identity: str) -> dict[str, Any]:
-    return {
-        "org_id": work.org_id,
-        "id": identity,
-        "version": work.version,
-        "created_by": work.actor.id or "",
-        "archived": False,
-        "extra": {},
-        "stamps": {},
-    }
 
 
 def _batch(submission: Submission, version: int, root: str) -> dict[str, Any]:
