@@ -1,0 +1,1 @@
+"""A simulator of phones, people, network and clocks around the real server, and the laws that must hold whatever happens."""
