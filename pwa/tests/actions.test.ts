@@ -279,7 +279,7 @@ describe('what is written', () => {
     const { outbox } = needDesk();
     const write = vi
       .spyOn(outbox, 'write')
-      .mockRejectedValueOnce(Object.assign(new Error('full'), { name: 'QuotaExceededError' }));
+      .mockRejectedValue(Object.assign(new Error('full'), { name: 'QuotaExceededError' }));
     await expect(checkIn()).rejects.toMatchObject({ name: 'SaveError', code: 'QUOTA' });
     expect(get(data.storageTrouble)).toMatchObject({ code: 'QUOTA' });
     write.mockRestore();

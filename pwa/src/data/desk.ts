@@ -1,10 +1,13 @@
 import { writable, type Readable } from 'svelte/store';
+import { closeForGood } from './handle';
 import { decisionKey, type PendingDecision } from './matters';
 import { Model, references, type PendingCheckOut } from './model';
 import { Outbox, type DraftRow, type Draftless, type Stored, type WithDrafts } from './outbox';
 import { keyOf, Replica } from './replica';
-import { saving } from './storage';
+import { afterSave, relief, saving } from './storage';
+import { farewell, greet, heardOf, type TabNews } from './tabs';
 import { SaveError, type Id, type Me } from './types';
+import { uuid } from './uuid';
 
 /**
  * What lies open for the person who is signed in: their outbox, their replica, both as a model in memory, and the
@@ -20,7 +23,13 @@ export interface Desk {
   whole: Promise<void>;
 }
 
-type News = { type: 'outbox' } | { type: 'rows'; keys: string[] } | { type: 'kick' } | { type: 'left' };
+type News =
+  | TabNews
+  | { type: 'outbox' }
+  | { type: 'all' }
+  | { type: 'rows'; keys: string[] }
+  | { type: 'kick' }
+  | { type: 'left' };
 
 let desk: Desk | null = null;
 
@@ -94,7 +103,15 @@ export async function sitDown(me: Me): Promise<Desk> {
     typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel(`rounds-${me.person.id}`);
   const mine: Desk = { me, outbox, replica, model, channel, whole: Promise.resolve() };
   desk = mine;
-  if (channel) channel.onmessage = (event) => void mine.whole.then(() => hear(mine, event.data as News));
+  if (channel) {
+    channel.onmessage = (event) => {
+      const news = event.data as News;
+      if (news.type === 'tab') heardOf(news);
+      else void mine.whole.then(() => hear(mine, news)).catch(() => {});
+    };
+    greet((news) => tell(mine, news));
+  }
+  relief.free = () => makeRoom(mine);
 
   const yesterday = new Date(Date.now() - 2 * 86_400_000).toISOString().slice(0, 10);
   const [mutations, drafts, visits, ...small] = await Promise.all([
@@ -167,15 +184,26 @@ function quiet(patienceMs = 500): Promise<void> {
   });
 }
 
+/** Gives up the copy of the server's data on this phone, once; memory keeps showing it. */
+async function makeRoom(at: Desk): Promise<boolean> {
+  if (desk !== at || at.replica.rebuilt) return false;
+  await at.replica.empty();
+  return true;
+}
+
 /** Closes the desk; what is stored stays stored. */
 export function leave(): void {
   const old = desk;
+  if (old) farewell();
+  relief.free = () => Promise.resolve(false);
   desk = null;
   readyStore.set(false);
   wholeStore.set(false);
   old?.channel?.close();
-  old?.outbox.close();
-  old?.replica.close();
+  if (old) {
+    closeForGood(old.outbox);
+    closeForGood(old.replica);
+  }
   tick(...ALL);
 }
 
@@ -225,6 +253,15 @@ export async function rowsChanged(at: Desk, keys: string[], quiet = false): Prom
   if (!quiet) tell(at, { type: 'rows', keys });
 }
 
+/** Memory takes all rows anew from storage. */
+export async function allRowsChanged(at: Desk, quiet = false): Promise<void> {
+  const rows = await at.replica.all();
+  at.model.clearRows();
+  at.model.loadRows(rows);
+  tick(...ALL);
+  if (!quiet) tell(at, { type: 'all' });
+}
+
 export function visitChanged(at: Desk, visit: Id): void {
   announce([`visit ${visit}`]);
   tell(at, { type: 'outbox' });
@@ -241,6 +278,7 @@ export function tell(at: Desk, news: News): void {
 async function hear(at: Desk, news: News): Promise<void> {
   if (desk !== at) return;
   if (news.type === 'rows') await rowsChanged(at, news.keys, true);
+  else if (news.type === 'all') await allRowsChanged(at, true);
   else if (news.type === 'outbox') {
     announce(takeDrafts(at.model, await at.outbox.allDrafts()));
     await outboxChanged(at, true);
@@ -255,8 +293,12 @@ async function hear(at: Desk, news: News): Promise<void> {
  */
 export async function save(wanted: Draftless[], drafts: WithDrafts = {}): Promise<Stored[]> {
   const at = needDesk();
-  const stored = await saving(() => at.outbox.write(wanted, drafts));
+  const named = wanted.map((m) => ({ ...m, id: uuid() }));
+  const stored = await saving(() => at.outbox.write(named, drafts));
   mutationsChanged(at, stored);
-  if (stored.length > 0) listeners.kick();
+  if (stored.length > 0) {
+    listeners.kick();
+    afterSave();
+  }
   return stored;
 }

@@ -1,12 +1,23 @@
 import { get, writable, derived, type Readable } from 'svelte/store';
-import { persisted } from './storage';
+import { told } from './condition';
+import { lookAtRoom, persisted, room } from './storage';
 import * as clock from './clock';
-import { listeners, openDesk, outboxChanged, mutationsChanged, rowsChanged, ticks, type Desk } from './desk';
+import {
+  allRowsChanged,
+  listeners,
+  mutationsChanged,
+  openDesk,
+  outboxChanged,
+  rowsChanged,
+  ticks,
+  type Desk,
+} from './desk';
+import { isQuota } from './handle';
 import { references } from './model';
 import { MAX_BATCH, type Outbox } from './outbox';
 import { httpTransport } from './http';
-import type { SyncState } from './types';
-import type { Reply, SyncRequest, Transport } from './wire';
+import type { DeviceInfo, Id, SyncState } from './types';
+import type { PullPage, Reply, SyncRequest, Transport } from './wire';
 
 const PULL_LIMIT = 1000;
 const FIRST_MS = 1_000;
@@ -16,6 +27,13 @@ const IDLE_MS = 90_000;
 const MOST_FORKS = 3;
 /** A tab that holds the lock longer than this is taken for hung; going on without the lock is safe. */
 const LOCK_PATIENCE_MS = 120_000;
+/** An exchange that came no step further for so long hangs: one request has 180 s at most, then a storage step. */
+const STUCK_MS = 240_000;
+/** The same when the page comes back into sight. */
+const ASLEEP_MS = 20_000;
+/** How often the loop is looked after, and how late a timer may be. */
+const LOOK_MS = 15_000;
+const LATE_MS = 5_000;
 
 /** How one exchange ended. `retryMs`: wait at least so long. */
 export interface Ended {
@@ -37,7 +55,8 @@ export async function exchange(
   const { outbox, replica } = desk;
   let limit = MAX_BATCH;
   let forks = 0;
-  let pulling = true;
+  let pulling = !(await outOfRoom(desk));
+  let full = false;
   let again = 0;
   for (;;) {
     const { client, mutations } = await outbox.batch(limit);
@@ -65,16 +84,15 @@ export async function exchange(
     if (body.received_at) clock.learnOffset(body.received_at, startedMs, performance.now() - started);
     if (status < 500) say({ lastContactAt: Date.now(), offline: false, signInNeeded: status === 401 });
 
-    if (body.receipts?.length) {
-      const acked = await outbox.accept(client.id, body.receipts);
-      if (acked.length > 0) {
-        say({ lastSentAt: Date.now() });
-        mutationsChanged(desk, acked);
-      }
-    }
+    const acked = body.receipts?.length ? await outbox.accept(client.id, body.receipts) : [];
+    if (acked.length > 0) say({ lastSentAt: Date.now() });
+    // With a page to come, screens learn of both at once: what is parked, and what the server made of it.
+    if (!body.pull) mutationsChanged(desk, acked);
 
     if (status === 200) {
       if (mutations.length === 0) await outbox.accept(client.id, []);
+      const uploadOnly = body.upload_only ?? null;
+      say(uploadOnly ? { uploadOnly } : { uploadOnly, wiped: false });
       const lastSeq = body.last_seq ?? null;
       // Less than it had confirmed before we asked: it was restored from a backup and needs the rest again.
       const lost = lastSeq !== null && lastSeq < client.acked && mutations.length === 0;
@@ -86,23 +104,34 @@ export async function exchange(
       let more = false;
       if (body.pull) {
         const page = body.pull;
-        const changed = await replica.apply(page, token, client.id, await neededBy(outbox));
-        if (changed) {
-          await rowsChanged(desk, changed);
-          if (!page.more) {
-            say({ complete: true });
-            if (!lost) mutationsChanged(desk, await outbox.settle(client.id, page.acked_seq));
+        let changed: string[] | null = [];
+        try {
+          changed = await replica.apply(page, token, client.id, await neededBy(outbox));
+        } catch (error) {
+          if (!isQuota(error)) throw error;
+          // No room for what can be read again later; what was written here still goes out.
+          full = true;
+          pulling = false;
+        }
+        mutationsChanged(desk, acked);
+        if (full) void lookAtRoom();
+        else {
+          if (changed) await pageChanged(desk, page, changed, client.id, lost, say);
+          // One's own scope is read again after a backup was put back, among other things: better asked once too
+          // often. The server answers with the receipts of that time for whatever it still has.
+          if (
+            token !== null &&
+            page.reset.some((s) => s.startsWith('person:')) &&
+            (await outbox.resendAll())
+          ) {
+            await outboxChanged(desk);
           }
+          more = page.more || changed === null;
         }
-        // One's own scope is read again after a backup was put back, among other things: better asked once too
-        // often. The server answers with the receipts of that time for whatever it still has.
-        if (token !== null && page.reset.some((s) => s.startsWith('person:')) && (await outbox.resendAll())) {
-          await outboxChanged(desk);
-        }
-        more = page.more || changed === null;
       }
       if (more || lost || (await outbox.unsent()).length > 0) continue;
-      return { how: 'done' };
+      if (uploadOnly === 'revoked') await wipe(desk, say);
+      return { how: full ? 'stopped' : 'done' };
     }
 
     if (status === 409 && (body.code === 'CLIENT_FORKED' || body.code === 'SEQ_GAP')) {
@@ -137,6 +166,42 @@ export async function exchange(
   }
 }
 
+async function pageChanged(
+  desk: Desk,
+  page: PullPage,
+  changed: string[],
+  client: Id,
+  lost: boolean,
+  say: (part: Partial<Contact>) => void,
+): Promise<void> {
+  const { replica, outbox } = desk;
+  // After a rebuild memory still shows what was there before, until all of it has come again.
+  if (replica.rebuilt && !page.more) {
+    await allRowsChanged(desk);
+    replica.rebuilt = false;
+  } else await rowsChanged(desk, changed);
+  if (page.more) return;
+  say({ complete: true });
+  if (!lost) mutationsChanged(desk, await outbox.settle(client, page.acked_seq));
+}
+
+/** The copy was given up for lack of room and there is none yet: then only what was written here travels. */
+async function outOfRoom(desk: Desk): Promise<boolean> {
+  if (!desk.replica.rebuilt) return false;
+  await lookAtRoom();
+  return get(room).nearlyFull;
+}
+
+/** This phone was revoked and has sent all it had: what it held of the server's goes. Outbox and drafts stay. */
+async function wipe(desk: Desk, say: (part: Partial<Contact>) => void): Promise<void> {
+  const { token, complete } = await desk.replica.state();
+  if (token !== null || complete) {
+    await desk.replica.empty();
+    await allRowsChanged(desk);
+  }
+  say({ wiped: true, complete: false });
+}
+
 /** Rows that the changes on this phone touch or refer to. Read from the outbox: another tab may have added some. */
 async function neededBy(outbox: Outbox): Promise<Set<string>> {
   const needed = new Set<string>();
@@ -154,6 +219,8 @@ interface Contact {
   signInNeeded: boolean;
   tooOld: boolean;
   complete: boolean;
+  uploadOnly: DeviceInfo['uploadOnly'];
+  wiped: boolean;
 }
 const nothing: Contact = {
   sending: false,
@@ -163,13 +230,15 @@ const nothing: Contact = {
   signInNeeded: false,
   tooOld: false,
   complete: false,
+  uploadOnly: null,
+  wiped: false,
 };
 const contact = writable<Contact>({ ...nothing });
 
 /** State of the exchange: the header's chip, the strip, "My visits". */
 export const syncState: Readable<SyncState> = derived(
   [contact, ticks('outbox'), ticks('visit'), persisted, clock.offset],
-  ([c, , , storagePersisted, serverOffsetMs]) => {
+  ([{ uploadOnly: _, wiped: __, ...c }, , , storagePersisted, serverOffsetMs]) => {
     const counts = openDesk()?.model.counts() ?? {
       unsent: 0,
       unsentRecords: 0,
@@ -183,12 +252,20 @@ export const syncState: Readable<SyncState> = derived(
 /** Told when the server asks for sign-in; and when it answered somebody who is signed in. */
 export const authority = { refused: () => {}, answered: () => {} };
 
+contact.subscribe(({ uploadOnly, wiped, tooOld }) => {
+  told.update((t) => ({ ...t, uploadOnly, wiped, tooOld }));
+});
+
 let transport: Transport = httpTransport;
 let running: Promise<void> | null = null;
 let wanted = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
+/** Device time (ms) at which the next exchange is due: a sleeping phone may lose the timer. */
+let dueAt = Infinity;
 let failures = 0;
 let notBefore = 0;
+/** The exchange under way: when it last came a step further, and how to give it up. */
+let current: { at: number; giveUp: AbortController } | null = null;
 
 /** For tests: another way to the server. */
 export function useTransport(t: Transport): void {
@@ -200,16 +277,25 @@ export async function resetContact(): Promise<void> {
   failures = 0;
   notBefore = 0;
   clearTimeout(timer);
+  dueAt = Infinity;
   const desk = openDesk();
   const complete = desk ? (await desk.replica.state()).complete : false;
   const kept = desk ? await desk.outbox.contact() : null;
   if (kept) clock.recallOffset(kept.offsetMs ?? null);
-  contact.set({ ...nothing, complete, lastContactAt: kept?.at ?? null, lastSentAt: kept?.sentAt ?? null });
+  contact.set({
+    ...nothing,
+    complete,
+    lastContactAt: kept?.at ?? null,
+    lastSentAt: kept?.sentAt ?? null,
+    uploadOnly: kept?.uploadOnly ?? null,
+    wiped: kept?.wiped ?? false,
+  });
 }
 
 /** One exchange now; resolves when it ended, however it ended. Calls during one lead to one more after it. */
 export function syncNow(): Promise<void> {
   clearTimeout(timer);
+  dueAt = Infinity;
   if (running) {
     wanted = true;
     return running;
@@ -231,38 +317,65 @@ async function rounds(): Promise<void> {
 async function once(): Promise<void> {
   const desk = openDesk();
   if (!desk) return;
-  const say = (part: Partial<Contact>) => contact.update((c) => ({ ...c, ...part }));
+  const mine = { at: Date.now(), giveUp: new AbortController() };
+  current = mine;
+  const { signal } = mine.giveUp;
+  const say = (part: Partial<Contact>) => {
+    mine.at = Date.now();
+    // One that was given up may still end, some time; the screens listen to its successor.
+    if (current === mine) contact.update((c) => ({ ...c, ...part }));
+  };
   say({ sending: true });
+  const send: Transport = async (request) => {
+    if (signal.aborted) throw new Error('given up');
+    mine.at = Date.now();
+    const reply = await transport(request, signal);
+    mine.at = Date.now();
+    return reply;
+  };
+  const givenUp = new Promise<Ended>((resolve) => {
+    signal.addEventListener('abort', () => resolve({ how: 'offline' }));
+  });
   let ended: Ended;
   try {
-    await desk.whole;
-    ended = await alone(desk, () => exchange(desk, transport, say));
+    const work = async () => {
+      await Promise.race([desk.whole, givenUp]);
+      return alone(desk, () => Promise.race([exchange(desk, send, say), givenUp]), signal);
+    };
+    ended = await Promise.race([work(), givenUp]);
   } catch (error) {
-    if (openDesk() !== desk) return;
     // A database that fails under the exchange; the next one tries again. Nothing unsent was touched.
-    console.error('exchange', error);
+    if (openDesk() === desk) console.error('exchange', error);
     ended = { how: 'stopped' };
   }
-  if (openDesk() !== desk) return;
+  if (openDesk() !== desk) {
+    current = null;
+    return;
+  }
   say({ sending: false, ...(ended.how === 'offline' || ended.how === 'busy' ? { offline: true } : {}) });
+  current = null;
   failures = ended.how === 'done' || ended.how === 'sign-in' || ended.how === 'too-old' ? 0 : failures + 1;
-  notBefore = Date.now() + (ended.retryMs ?? 0);
+  notBefore = Date.now() + Math.min(ended.retryMs ?? 0, LONGEST_MS);
   if (ended.how === 'sign-in') authority.refused();
   if (ended.how === 'done') {
-    const { lastContactAt, lastSentAt } = get(contact);
+    const { lastContactAt, lastSentAt, uploadOnly, wiped } = get(contact);
     const offsetMs = get(clock.offset);
-    await desk.outbox.keepContact({ at: lastContactAt, sentAt: lastSentAt, offsetMs }).catch(() => {});
-    authority.answered();
+    await desk.outbox
+      .keepContact({ at: lastContactAt, sentAt: lastSentAt, offsetMs, uploadOnly, wiped })
+      .catch(() => {});
+    if (uploadOnly === null) authority.answered();
   }
   if (ended.how === 'done') asleep = false;
   else if (ended.how === 'offline' && !asleep) void askBackgroundSync();
 }
 
 /** One tab at a time where the browser has locks. Only politeness: numbers and tokens keep it correct without. */
-async function alone<T>(desk: Desk, work: () => Promise<T>): Promise<T> {
+async function alone<T>(desk: Desk, work: () => Promise<T>, givenUp: AbortSignal): Promise<T> {
   if (typeof navigator === 'undefined' || !navigator.locks) return work();
   const patience = new AbortController();
-  const timeout = setTimeout(() => patience.abort(), LOCK_PATIENCE_MS);
+  const stop = () => patience.abort();
+  const timeout = setTimeout(stop, LOCK_PATIENCE_MS);
+  givenUp.addEventListener('abort', stop);
   try {
     return await navigator.locks.request(
       `rounds-exchange-${desk.me.person.id}`,
@@ -277,6 +390,7 @@ async function alone<T>(desk: Desk, work: () => Promise<T>): Promise<T> {
     return work();
   } finally {
     clearTimeout(timeout);
+    givenUp.removeEventListener('abort', stop);
   }
 }
 
@@ -289,8 +403,11 @@ export function pause(failed: number, random = Math.random()): number {
 
 function schedule(): void {
   clearTimeout(timer);
-  if (!openDesk() || get(contact).signInNeeded) return;
-  const wait = Math.max(pause(failures), notBefore - Date.now());
+  if (!openDesk()) return;
+  // Whoever must sign in may do so in another tab: looked for now and then.
+  const beat = get(contact).signInNeeded ? LONGEST_MS : pause(failures);
+  const wait = Math.max(beat, notBefore - Date.now());
+  dueAt = Date.now() + wait;
   timer = setTimeout(() => {
     if (failures === 0 && hidden()) schedule();
     else void syncNow();
@@ -303,17 +420,43 @@ function hidden(): boolean {
 
 /** A save, another tab, the browser's `online`, the foreground: try now. */
 function kick(): void {
-  if (Date.now() < notBefore) return;
+  const left = notBefore - Date.now();
+  // More than the server can have asked for: this device's clock was put back meanwhile.
+  if (left > 0 && left <= LONGEST_MS) return;
   void syncNow();
+}
+
+/**
+ * Sees to it that the exchange never stands still: one that came no step further for longer than any request may
+ * take is given up (both may then be under way, which hurts nothing), and one whose timer the phone slept through
+ * is begun. `patienceMs` is shorter when the page comes back: what was under way when it slept is most likely dead.
+ */
+export function lookAfterExchange(patienceMs = STUCK_MS): void {
+  const now = Date.now();
+  if (current) {
+    // The clock was put back: count from here.
+    if (current.at > now) current.at = now;
+    if (now - current.at > patienceMs) current.giveUp.abort();
+  } else if (running === null && openDesk() && now > dueAt + LATE_MS && !hidden()) void syncNow();
+}
+
+/** The network is back, or the page is in sight again. */
+function wake(): void {
+  lookAfterExchange(ASLEEP_MS);
+  kick();
+}
+function seen(): void {
+  if (!hidden()) wake();
 }
 
 /** Binds the loop to the page; once. */
 export function watchPage(): void {
   listeners.kick = kick;
-  addEventListener('online', kick);
-  document.addEventListener('visibilitychange', () => {
-    if (!hidden()) kick();
-  });
+  addEventListener('online', wake);
+  addEventListener('pageshow', seen);
+  document.addEventListener('visibilitychange', seen);
+  document.addEventListener('resume', seen);
+  setInterval(lookAfterExchange, LOOK_MS);
   navigator.serviceWorker?.addEventListener('message', (event) => {
     if ((event.data as { type?: string } | null)?.type === 'EXCHANGE') kick();
   });

@@ -26,7 +26,7 @@ export interface Answer {
 export async function ask(
   method: 'GET' | 'POST' | 'DELETE',
   path: string,
-  options: { body?: unknown; ifNoneMatch?: string | null; patienceMs?: number } = {},
+  options: { body?: unknown; ifNoneMatch?: string | null; patienceMs?: number; signal?: AbortSignal } = {},
 ): Promise<Answer> {
   const headers: Record<string, string> = { Accept: 'application/json' };
   let body: BodyInit | undefined;
@@ -47,6 +47,11 @@ export async function ask(
   const patience = options.patienceMs ?? Math.min(LONGEST_MS, PATIENCE_MS + bytes * MS_PER_BYTE);
   let response: Response;
   let text: string;
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), patience);
+  const giveUp = () => stop.abort();
+  options.signal?.addEventListener('abort', giveUp);
+  if (options.signal?.aborted) stop.abort();
   try {
     response = await fetch(path, {
       method,
@@ -57,11 +62,14 @@ export async function ask(
       cache: 'no-store',
       // What leaves as the page hides (a check-out recorded by that) still gets through.
       keepalive: method === 'POST' && bytes < OUTLIVES_BYTES && hidden(),
-      signal: AbortSignal.timeout(patience),
+      signal: stop.signal,
     });
     text = await response.text();
   } catch (error) {
     throw new Unreachable(String(error));
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', giveUp);
   }
   let json: unknown = null;
   if (text !== '' && response.status !== 304) {
@@ -92,8 +100,8 @@ export function retryAfter(header: string | null, now = Date.now()): number | nu
 }
 
 /** The exchange over HTTP. */
-export async function httpTransport(request: SyncRequest): Promise<Reply> {
-  const { status, body, retryAfterMs } = await ask('POST', '/api/sync', { body: request });
+export async function httpTransport(request: SyncRequest, signal?: AbortSignal): Promise<Reply> {
+  const { status, body, retryAfterMs } = await ask('POST', '/api/sync', { body: request, signal });
   if (status === 200 && (body === null || typeof body !== 'object')) throw new Unreachable('an empty answer');
   return { status, body: (body ?? {}) as SyncAnswer, retryAfterMs };
 }

@@ -1,7 +1,8 @@
 import Dexie, { type Table } from 'dexie';
 import { instant } from './clock';
+import { lasting } from './handle';
 import { clean } from './text';
-import type { Id, Instant, Moment, Mutation, Op, Verb } from './types';
+import type { DeviceInfo, Id, Instant, Moment, Mutation, Op, Verb } from './types';
 import { uuid } from './uuid';
 import type { WireReceipt } from './wire';
 
@@ -13,6 +14,8 @@ export interface Draftless {
   base: number;
   at: Moment;
   ops: Op[];
+  /** Made here unless given; whoever may have to write again gives it, so that nothing is written twice. */
+  id?: Id;
 }
 
 /** A mutation as kept on the phone. Its body is sealed: after `seq` is given only `void` may replace it. */
@@ -49,6 +52,9 @@ export interface LastContact {
   at: number | null;
   sentAt: number | null;
   offsetMs: number | null;
+  /** What the server last said of this session, and whether its data is gone from here for that. */
+  uploadOnly?: DeviceInfo['uploadOnly'];
+  wiped?: boolean;
 }
 
 export interface DraftRow {
@@ -90,6 +96,7 @@ export class Outbox extends Dexie {
       // Bytes of photos: declared from the first day on, because this schema never changes.
       photos: 'sha256',
     });
+    lasting(this, Outbox.prototype);
   }
 
   // ---- writing -------------------------------------------------------------------------------------------------
@@ -100,31 +107,48 @@ export class Outbox extends Dexie {
    * With `onlyIf`, nothing happens and `[]` comes back when that draft is gone: another tab was quicker.
    */
   async write(wanted: Draftless[], drafts: WithDrafts = {}): Promise<Stored[]> {
-    return this.transaction('rw', this.kv, this.mutations, this.drafts, async () => {
-      if (drafts.onlyIf !== undefined && !(await this.drafts.get(drafts.onlyIf))) return [];
-      const client = await this.client();
-      const stored: Stored[] = [];
-      for (const { kind, entity, verb, base, at, ops } of wanted) {
-        const row: Omit<Stored, 'n'> = {
-          id: uuid(),
+    const begun = Date.now();
+    const sealed = wanted.map(({ id, kind, entity, verb, base, at, ops }) => ({
+      id: id ?? uuid(),
+      body: clean({ schema: 1, kind, entity, verb, base, at, ops }),
+    }));
+    const put = drafts.put?.map((d) => ({ ...d, value: clean(d.value), at: begun }));
+    try {
+      return await this.transaction('rw', this.kv, this.mutations, this.drafts, async () => {
+        const [there, kept] = await Promise.all([
+          drafts.onlyIf === undefined || this.drafts.get(drafts.onlyIf),
+          this.kv.get('client'),
+        ]);
+        if (!there) return [];
+        const client = (kept?.value as ClientState | undefined) ?? freshClient();
+        const rows = sealed.map(({ id, body }): Omit<Stored, 'n'> => ({
+          id,
           client: client.id,
           seq: client.nextSeq++,
           state: 'unsent',
           settled: 0,
-          body: clean({ schema: 1, kind, entity, verb, base, at, ops }),
-          savedAt: Date.now(),
+          body,
+          savedAt: begun,
           ackedAt: null,
           receipt: null,
-        };
-        stored.push({ ...row, n: await this.mutations.add(row) });
-      }
-      if (wanted.length > 0) await this.kv.put({ key: 'client', value: client });
-      if (drafts.clear?.length) await this.drafts.bulkDelete(drafts.clear);
-      if (drafts.put?.length) {
-        await this.drafts.bulkPut(drafts.put.map((d) => ({ ...d, value: clean(d.value), at: Date.now() })));
-      }
-      return stored;
-    });
+        }));
+        // All asked for in one go: on a slow phone each wait for an answer costs more than the writing.
+        const [numbers] = await Promise.all([
+          rows.length > 0 ? this.mutations.bulkAdd(rows, { allKeys: true }) : [],
+          rows.length > 0 || !kept ? this.kv.put({ key: 'client', value: client }) : null,
+          drafts.clear?.length ? this.drafts.bulkDelete(drafts.clear) : null,
+          put?.length ? this.drafts.bulkPut(put) : null,
+        ]);
+        return rows.map((row, i): Stored => ({ ...row, n: numbers[i]! }));
+      });
+    } catch (error) {
+      if (!/Constraint|Bulk/.test((error as { name?: string }).name ?? '')) throw error;
+      // Written already, by a run of which the browser only said that it had failed.
+      const ids = sealed.map((m) => m.id);
+      const rows = await this.mutations.where('id').anyOf(ids).sortBy('n');
+      if (rows.length < ids.length) throw error;
+      return rows;
+    }
   }
 
   /** The client of this outbox, made on first use (or adopted, see `adopt`). */
@@ -132,7 +156,7 @@ export class Outbox extends Dexie {
     return this.transaction('rw', this.kv, async () => {
       const kept = (await this.kv.get('client'))?.value as ClientState | undefined;
       if (kept) return kept;
-      const fresh: ClientState = { id: uuid(), predecessor: null, nextSeq: 1, known: false, acked: 0 };
+      const fresh = freshClient();
       await this.kv.put({ key: 'client', value: fresh });
       return fresh;
     });
@@ -142,10 +166,7 @@ export class Outbox extends Dexie {
   async adopt(id: Id): Promise<void> {
     await this.transaction('rw', this.kv, async () => {
       if (await this.kv.get('client')) return;
-      await this.kv.put({
-        key: 'client',
-        value: { id, predecessor: null, nextSeq: 1, known: false, acked: 0 },
-      });
+      await this.kv.put({ key: 'client', value: freshClient(id) });
     });
   }
 
@@ -339,16 +360,20 @@ export class Outbox extends Dexie {
     if (row) await this.voidOne(row.n);
   }
 
-  /** Forgets what was confirmed more than 30 days ago, but nothing that still needs somebody. */
-  async prune(now = Date.now()): Promise<void> {
+  /**
+   * Forgets what was confirmed more than 30 days ago, but nothing that still needs somebody. `closed`: parked
+   * mutations that are decided.
+   */
+  async prune(closed: { has(id: Id): boolean } = new Set(), now = Date.now()): Promise<void> {
     await this.transaction('rw', this.mutations, async () => {
       const old = await this.mutations
         .where('ackedAt')
         .below(now - KEEP_MS)
         .toArray();
-      const done = old.filter(
-        (r) => r.ackedAt !== null && r.receipt?.status !== 'parked' && (!r.voided || r.away),
-      );
+      const done = old.filter((r) => {
+        const open = r.receipt?.status === 'parked' && !closed.has(r.id);
+        return r.ackedAt !== null && !open && (!r.voided || r.away !== undefined);
+      });
       await this.mutations.bulkDelete(done.map((r) => r.n));
     });
   }
@@ -438,6 +463,10 @@ export class Outbox extends Dexie {
       return result;
     });
   }
+}
+
+function freshClient(id: Id = uuid()): ClientState {
+  return { id, predecessor: null, nextSeq: 1, known: false, acked: 0 };
 }
 
 export function onWire(row: Stored): Mutation {

@@ -1,4 +1,5 @@
 import Dexie, { type Table } from 'dexie';
+import { closeForGood, lasting } from './handle';
 import type { Id } from './types';
 import type { PullPage, WireRow } from './wire';
 
@@ -51,11 +52,16 @@ export class Replica extends Dexie {
   private readonly rows!: Table<Row, [string, string]>;
   private readonly seen!: Table<SeenRow, string>;
 
+  /** It was thrown away while in use: what lies in memory is older, and is taken anew once a pull comes to rest. */
+  rebuilt = false;
+
   private constructor(name: string) {
     super(name);
     this.version(FORM)
       .stores({ kv: 'key', rows: '[kind+id], *scopes, orphan, due', seen: 'key, at' })
       .upgrade((old) => Promise.all(['kv', 'rows', 'seen'].map((table) => old.table(table).clear())));
+    // A handle that stays dead: the copy is read again from the server, the work lies elsewhere.
+    lasting(this, Replica.prototype, () => rebuild(this));
   }
 
   /** Opens the replica of a person; one of another form, or a broken one, is thrown away first. */
@@ -68,11 +74,19 @@ export class Replica extends Dexie {
     } catch {
       // Whatever it is, reading again heals it.
     }
-    replica.close();
+    closeForGood(replica);
     await Dexie.delete(name);
     const fresh = new Replica(name);
     await fresh.open();
     return fresh;
+  }
+
+  /** Gives all of it up: its room is needed for work, or nothing of the server's may stay on this phone. */
+  async empty(): Promise<void> {
+    await this.transaction('rw', this.kv, this.rows, this.seen, () =>
+      Promise.all([this.kv.clear(), this.rows.clear(), this.seen.clear()]),
+    );
+    this.rebuilt = true;
   }
 
   async state(): Promise<PullState> {
@@ -209,6 +223,14 @@ export class Replica extends Dexie {
       if (surplus > 0) await this.seen.bulkDelete(await this.seen.orderBy('at').limit(surplus).primaryKeys());
     });
   }
+}
+
+/** Throws the copy away and begins an empty one under the same handle; the next pull asks for everything. */
+export async function rebuild(replica: Replica): Promise<void> {
+  replica.close({ disableAutoOpen: false });
+  await Dexie.delete(replica.name);
+  await replica.open();
+  replica.rebuilt = true;
 }
 
 function without(row: Row): Row {

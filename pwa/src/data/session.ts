@@ -8,7 +8,7 @@ import { ask, Unreachable } from './http';
 import { dropSearches, resumeLocating } from './locating';
 import { Outbox } from './outbox';
 import { forgetFix } from './place';
-import { lookPersisted, persist } from './storage';
+import { lookAtRoom, lookPersisted } from './storage';
 import type { Me, Session, SignInResult, SignOutResult, Team } from './types';
 import { uuid } from './uuid';
 
@@ -47,7 +47,8 @@ async function open(me: Me): Promise<void> {
   await resumeCheckOuts();
   resumeDecisions();
   void lookPersisted();
-  void desk.outbox.prune().catch(() => {});
+  void lookAtRoom();
+  void desk.outbox.prune(desk.model.matters().closed).catch(() => {});
   void pruneOldVisits();
 }
 
@@ -136,6 +137,7 @@ async function enter(
       here.me = me;
       here.model.setRole(me.person.role);
       await resetContact();
+      tell(here, { type: 'kick' });
     } else {
       if (here) tell(here, { type: 'left' });
       const outbox = new Outbox(me.person.id);
@@ -147,7 +149,6 @@ async function enter(
     return { ok: false, code: 'STORAGE', detail: String(error) };
   }
   store.set({ state: 'in', me, insecure: false, last });
-  void persist();
   void syncNow();
   return { ok: true };
 }

@@ -1,9 +1,10 @@
 import { watchApp } from './app';
 import { commitAllCheckOuts } from './checkout';
-import { commitAllDecisions } from './decisions';
+import { commitAllDecisions, resumeDecisions } from './decisions';
 import { flushDrafts } from './drafts';
 import { watchPage } from './exchange';
 import { resume } from './session';
+import { ask as askTabs, sayGone } from './tabs';
 
 let started = false;
 
@@ -18,9 +19,18 @@ export async function start(): Promise<void> {
     commitAllCheckOuts();
     commitAllDecisions();
   };
-  addEventListener('pagehide', hide);
+  addEventListener('pagehide', () => {
+    hide();
+    sayGone();
+  });
+  addEventListener('pageshow', askTabs);
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'hidden') hide();
+    else {
+      // A phone that slept may have lost the timers.
+      resumeDecisions();
+      askTabs();
+    }
   });
   void watchApp();
   await resume();

@@ -1,4 +1,5 @@
 import { get, writable, type Readable } from 'svelte/store';
+import { isQuota } from './handle';
 import { SaveError, type StorageTrouble } from './types';
 
 const trouble = writable<StorageTrouble | null>(null);
@@ -9,18 +10,27 @@ export const storageTrouble: Readable<StorageTrouble | null> = { subscribe: trou
 const persistedStore = writable<boolean | null>(null);
 export const persisted: Readable<boolean | null> = { subscribe: persistedStore.subscribe };
 
-/** Runs a write; what the browser throws becomes a `SaveError` and stays in sight until a write works again. */
+/** Makes room by giving up what can be read again; true if there was something. Set by whoever holds the desk. */
+export const relief = { free: (): Promise<boolean> => Promise.resolve(false) };
+
+/**
+ * Runs a write; what the browser throws becomes a `SaveError` and stays in sight until a write works again. Without
+ * room, the copy of the server's data is given up first and the write is tried once more: work comes before it.
+ */
 export async function saving<T>(write: () => Promise<T>): Promise<T> {
   try {
-    const result = await write();
+    const result = await write().catch(async (error: unknown) => {
+      if (!isQuota(error) || !(await relief.free().catch(() => false))) throw error;
+      return write();
+    });
     if (get(trouble) !== null) trouble.set(null);
     return result;
   } catch (error) {
     if (error instanceof SaveError) throw error;
-    const { name, message, inner } = error as { name?: string; message?: string; inner?: { name?: string } };
-    const code = /Quota/.test(`${name} ${inner?.name} ${message}`) ? 'QUOTA' : 'BROKEN';
-    const detail = message ?? String(error);
+    const code = isQuota(error) ? 'QUOTA' : 'BROKEN';
+    const detail = (error as { message?: string }).message ?? String(error);
     trouble.set({ code, detail, at: Date.now() });
+    if (code === 'QUOTA') void lookAtRoom();
     throw new SaveError(code, detail);
   }
 }
@@ -41,6 +51,25 @@ export async function persist(): Promise<boolean | null> {
 export async function lookPersisted(): Promise<void> {
   if (typeof navigator === 'undefined' || !navigator.storage?.persisted) return;
   persistedStore.set(await navigator.storage.persisted().catch(() => null));
+}
+
+let asked = false;
+let lookedAt = -Infinity;
+const LOOK_MS = 60_000;
+
+/**
+ * After something was saved. The first time in a page life the browser is asked to keep this storage for good: now
+ * there is something worth keeping, and Firefox shows a question that should have a reason. Then room is looked at.
+ */
+export function afterSave(): void {
+  if (!asked) {
+    asked = true;
+    void persist();
+  }
+  const now = performance.now();
+  if (now - lookedAt < LOOK_MS) return;
+  lookedAt = now;
+  void lookAtRoom();
 }
 
 const LOW_BYTES = 20 * 1024 * 1024;

@@ -45,6 +45,8 @@ export interface SyncAnswer {
   last_seq?: number;
   receipts?: WireReceipt[];
   pull?: PullPage | null;
+  /** The session may push and no more: the phone was revoked, or the account closed. `pull` is null then. */
+  upload_only?: 'revoked' | 'deactivated' | null;
   /** In errors. */
   code?: string;
   detail?: string;
@@ -58,5 +60,5 @@ export interface Reply {
   retryAfterMs: number | null;
 }
 
-/** Carries one request to the server; rejects when no whole answer came back. */
-export type Transport = (request: SyncRequest) => Promise<Reply>;
+/** Carries one request to the server; rejects when no whole answer came back, or when `signal` says to give up. */
+export type Transport = (request: SyncRequest, signal?: AbortSignal) => Promise<Reply>;
