@@ -27,6 +27,8 @@ COMMANDS = {
     "import": "data",
     "export": "data",
     "check": "data",
+    "backup": "keeping",
+    "restore": "keeping",
     "demo": "run",
 }
 """Command -> the module that has it, in the order in which one needs them."""
