@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 
 from server.db import behind, reading, writing
 from server.exchange.documents import too_deep
@@ -50,9 +50,7 @@ def pull(
     last: Cursor | None = entities[-1][0] if entities else plan.cursor
     seen = (head["entries"], head["chain"])
     after = scopes.advance(plan, last, more=more, organisation=org_id, client=client, seen=seen)
-    acked = connection.execute(
-        select(Client.last_seq).where(Client.org_id == org_id, Client.id == client)
-    ).scalar_one_or_none()
+    acked = _acked(connection, org_id, client, plan.upto, head["version"])
     return {
         "rows": rows,
         "drop": plan.drop,
@@ -61,6 +59,17 @@ def pull(
         "more": more or plan.waiting,
         "token": scopes.seal(after, secret),
     }
+
+
+def _acked(connection: Connection, org_id: str, client: str, upto: int, head: int) -> int | None:
+    """The client's last number that this scan contains: what it wrote since the scan began is not among the rows yet."""
+    if upto < head:
+        statement: Any = select(func.max(Journal.seq)).where(
+            Journal.org_id == org_id, Journal.client_id == client, Journal.version <= upto
+        )
+    else:
+        statement = select(Client.last_seq).where(Client.org_id == org_id, Client.id == client)
+    return connection.execute(statement).scalar_one_or_none()
 
 
 def notice_restore(org_id: str, client: str, token_text: str, secret: bytes) -> None:

@@ -236,3 +236,18 @@ def test_last_contact_is_noted_by_a_pull_alone(world: World) -> None:
         rep for rep in world.get("mia", "/api/board").json["reps"] if rep["person"]["id"] == world.ids["rob"]
     ]
     assert line["unsent"] == 4 and line["oldest_unsent"] == oldest and line["last_contact_at"]
+
+
+def test_what_was_written_while_a_scan_was_under_way_is_not_told_as_contained_in_it(world: World) -> None:
+    for number in range(12):
+        world.customer(f"Shop {number}")
+    rob = world.phone("rob")
+    rob.push(rob.check_in(world.ids["Shop 0"]))
+    first = rob.send(pull={"token": None, "limit": 10}).json["pull"]
+    assert first["more"] and first["acked_seq"] == 1
+    second = rob.send(rob.check_in(world.ids["Shop 1"]), pull={"token": first["token"], "limit": 1000}).json
+    written = second["receipts"][0]["version"]
+    assert not second["pull"]["more"] and max(row["version"] for row in second["pull"]["rows"]) < written
+    assert second["last_seq"] == 2 and second["pull"]["acked_seq"] == 1, "its row has not come yet"
+    third = rob.send(pull={"token": second["pull"]["token"], "limit": 1000}).json["pull"]
+    assert [row["version"] for row in third["rows"]] == [written] and third["acked_seq"] == 2
