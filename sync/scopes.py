@@ -81,15 +81,18 @@ def plan(token: Token | None, granted: Collection[str], head: int, floor: int, *
     """What to send to a client that holds `token` and is granted these scopes now.
 
     Without a token everything is read from 0. `forget` (an unreadable token, another client's, a restored server), or a
-    position below `floor` (tombstones may be gone), makes a scope start again, named in `reset`. A scope granted while a
-    scan is under way waits for the next one.
+    position below `floor` (tombstones may be gone), makes a scope start again, named in `reset`; a scan that is past the
+    floor has sent what was collected. A scope granted while a scan is under way waits for the next one.
     """
     if token is None or forget:
         reset = sorted(granted) if forget else []
         return Plan([], reset, dict.fromkeys(granted, 0), False, head, None)
     drop = sorted(set(token.positions) - set(granted))
+    reached = token.cursor[0] if token.upto is not None and token.cursor else 0
     stale = {
-        scope for scope, position in token.positions.items() if 0 < position < floor and scope in granted
+        scope
+        for scope, position in token.positions.items()
+        if 0 < position and max(position, reached) < floor and scope in granted
     }
     new = set(granted) - set(token.positions)
     kept = {scope: position for scope, position in token.positions.items() if scope in granted}

@@ -29,6 +29,7 @@ COMMANDS = {
     "check": "data",
     "backup": "keeping",
     "restore": "keeping",
+    "tidy": "keeping",
     "demo": "run",
 }
 """Command -> the module that has it, in the order in which one needs them."""

@@ -83,3 +83,24 @@ def _say(as_json: bool, what: str, entries: dict[str, int], beside: Path | None)
     click.echo(
         "Phones notice at their next exchange and send what is missing. `rounds check` compares all tables."
     )
+
+
+@click.command("tidy")
+@json_option
+@plainly
+def tidy_command(as_json: bool) -> None:
+    """Throw away what nobody will ask for again; once a day is enough, and it may run beside the server.
+
+    Notes of what left somebody's sight, after 180 days: a phone that was away longer reads everything again. Sessions
+    that ended, links that ran out. Visits, their history and the journal are never thrown away.
+    """
+    from server.tidy import tidy  # noqa: PLC0415
+
+    with database():
+        done = tidy(now())
+    if as_json:
+        say_json({"tombstones": done.tombstones, "sessions": done.sessions, "links": done.links})
+        return
+    click.echo(
+        f"Thrown away: {done.tombstones:,} tombstones, {done.sessions:,} sessions, {done.links:,} links."
+    )

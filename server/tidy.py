@@ -1,0 +1,87 @@
+"""Throw away what nobody will ask for again: old tombstones, ended sessions, used links. The journal stays whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, delete, or_, select, update
+
+from server.db import reading, writing
+from server.exchange.apply import lock_head
+from server.exchange.model import Position
+from server.people.model import Head, Invite, Organisation, Session, SignInAttempt
+
+TOMBSTONES_LIVE = timedelta(days=180)
+"""How long a phone may be away and still be told by itself what went; after that it reads its scopes again."""
+
+LINKS_LIVE = timedelta(days=30)
+"""How long a link that was used or ran out is still known, to say of it that it was."""
+
+AT_ONCE = 500
+"""So many rows are one transaction, so that no push waits long."""
+
+_AWAY = (
+    delete(Position)
+    .where(
+        Position.org_id == bindparam("org"),
+        Position.scope == bindparam("of_scope"),
+        Position.kind == bindparam("of_kind"),
+        Position.id == bindparam("of_id"),
+        Position.version == bindparam("at_version"),
+        Position.removed_at.is_not(None),
+    )
+    .execution_options(synchronize_session=False)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """How many were thrown away."""
+
+    tombstones: int = 0
+    sessions: int = 0
+    links: int = 0
+
+
+def tidy(now: datetime) -> Tidied:
+    """Throw away all that is old enough, in every organisation, a few rows a transaction."""
+    with reading() as connection:
+        organisations = list(connection.scalars(select(Organisation.id).order_by(Organisation.id)))
+    tombstones = sum(collect(org_id, now - TOMBSTONES_LIVE) for org_id in organisations)
+    with writing() as connection:
+        sessions = connection.execute(delete(Session).where(Session.expires_at < now)).rowcount
+        over = or_(Invite.used_at < now - LINKS_LIVE, Invite.expires_at < now - LINKS_LIVE)
+        links = connection.execute(delete(Invite).where(over)).rowcount
+        connection.execute(delete(SignInAttempt).where(SignInAttempt.at < now - LINKS_LIVE))
+    return Tidied(tombstones, sessions, links)
+
+
+def collect(org_id: str, before: datetime) -> int:
+    """Delete tombstones from before an instant, oldest first, and raise the floor with them; returns how many.
+
+    The floor is the version up to which a tombstone may be missing: a client that has not read so far reads again.
+    """
+    with reading() as connection:
+        found = connection.execute(
+            select(Position.scope, Position.kind, Position.id, Position.version)
+            .where(Position.org_id == org_id, Position.removed_at < before)
+            .order_by(Position.version)
+        ).all()
+    gone = 0
+    for some in _pieces(found):
+        with writing() as connection:
+            head = lock_head(connection, org_id)
+            floor = max(head["floor"], some[-1]["at_version"])
+            connection.execute(update(Head).where(Head.org_id == org_id).values(floor=floor))
+            connection.execute(_AWAY, [one | {"org": org_id} for one in some])
+        gone += len(some)
+    return gone
+
+
+def _pieces(found: Any) -> Iterator[list[dict[str, Any]]]:
+    keys = [dict(zip(("of_scope", "of_kind", "of_id", "at_version"), row, strict=True)) for row in found]
+    for start in range(0, len(keys), AT_ONCE):
+        yield keys[start : start + AT_ONCE]
