@@ -10,6 +10,8 @@ describe('an address', () => {
     expect(placeOf('/today/')).toEqual({ name: 'today' });
     expect(placeOf('/visits/past')).toEqual({ name: 'visit-past' });
     expect(placeOf(`/visits/${ID}`)).toEqual({ name: 'visit', id: ID });
+    expect(placeOf(`/decide/${ID}`)).toEqual({ name: 'decide', id: ID });
+    expect(placeOf('/me/device')).toEqual({ name: 'device' });
     expect(placeOf(`/customers/${ID}/edit`)).toEqual({ name: 'customer-edit', id: ID });
   });
 

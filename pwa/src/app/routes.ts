@@ -1,8 +1,8 @@
 /** Addresses of the app. Pure: path in, place out. */
 export type Place =
   | { name: 'start' | 'today' | 'customers' | 'customer-new' | 'visits' | 'visit-past' | 'visit-plan' }
-  | { name: 'board' | 'me' | 'sign-in' | 'not-found' }
-  | { name: 'customer' | 'customer-edit' | 'visit'; id: string }
+  | { name: 'board' | 'review' | 'me' | 'device' | 'sign-in' | 'not-found' }
+  | { name: 'customer' | 'customer-edit' | 'visit' | 'decide'; id: string }
   | { name: 'invite'; secret: string };
 
 const PLAIN: Record<string, Place> = {
@@ -14,14 +14,17 @@ const PLAIN: Record<string, Place> = {
   'visits/past': { name: 'visit-past' },
   'visits/plan': { name: 'visit-plan' },
   board: { name: 'board' },
+  review: { name: 'review' },
   me: { name: 'me' },
+  'me/device': { name: 'device' },
   'sign-in': { name: 'sign-in' },
 };
 const ID = '([0-9a-fA-F-]{8,64})';
-const WITH_ID: [RegExp, 'customer' | 'customer-edit' | 'visit'][] = [
+const WITH_ID: [RegExp, 'customer' | 'customer-edit' | 'visit' | 'decide'][] = [
   [new RegExp(`^customers/${ID}$`), 'customer'],
   [new RegExp(`^customers/${ID}/edit$`), 'customer-edit'],
   [new RegExp(`^visits/${ID}$`), 'visit'],
+  [new RegExp(`^decide/${ID}$`), 'decide'],
 ];
 
 /** What a path shows; slashes at the ends do not matter. */

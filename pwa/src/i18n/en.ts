@@ -11,6 +11,7 @@ export const en = {
   myVisits: 'My visits',
   visits: 'Visits',
   board: 'Board',
+  review: 'Review',
   me: 'Me',
   settings: 'Settings',
   mainMenu: 'Main menu',
@@ -54,6 +55,11 @@ export const en = {
   noSignalNothing: 'No signal, work goes on: what you see is from this phone.',
   sessionEnded: 'Your session ended. Work goes on; sign in and it leaves at once.',
   tooOld: 'This version is too old to read from the server. Your work is still taken.',
+  look: 'Look',
+  revokedLine: (n: number) =>
+    `This device was signed out by your administrator. ${n ? `${n} change${s(n)} ${n === 1 ? 'is' : 'are'} still here and ${n === 1 ? 'is' : 'are'} being sent.` : 'Everything was sent.'}`,
+  closedLine: (n: number) =>
+    `This account was closed. ${n ? `${n} change${s(n)} ${n === 1 ? 'is' : 'are'} still here and ${n === 1 ? 'is' : 'are'} being sent.` : 'Everything was sent.'}`,
   stillReading: 'The first reading is still under way: lists grow as they arrive.',
   storageQuota: 'No room left on this phone: the last change is not saved. Free some space, then try again.',
   storageBroken: 'This phone’s storage does not answer: the last change is not saved.',
@@ -348,14 +354,7 @@ export const en = {
   tried: 'What was tried',
   why: 'Why it could not be done',
   nothingNeedsYou: 'Nothing needs you.',
-  parkedSafe: 'It is stored on the server and nothing of it is lost.',
-  conflictTitle: (field: string) => `Two values: ${field}`,
   inForce: 'In force',
-  alsoKept: 'Kept beside it',
-  bothStored: 'Both are stored.',
-  conflictLater: 'Deciding between them comes with a later version; your manager sees them too.',
-  parkedLater: 'Trying again or discarding comes with a later version; your manager sees it too.',
-  emptyValue: 'empty',
 
   // ---- forms for past and planned visits
   logPastHint: 'It is marked as logged late. After the limit your manager has to accept it before it counts.',
@@ -386,16 +385,11 @@ export const en = {
   holds: 'What this phone holds',
   holdsCustomers: (n: number) => `${n} customer${s(n)}`,
   holdsVisits: (n: number) => `${n} own visit${s(n)}`,
-  holdsUnsent: (n: number) => `${n} change${s(n)} not sent yet`,
-  holdsUsed: (used: string) => `${used} used`,
   persisted: 'The browser keeps this storage for good.',
-  notPersisted: 'The browser may clear this storage when the phone runs full.',
   askPersist: 'Ask it to keep it',
-  persistRefused: 'The browser did not agree. Installing the app usually helps.',
   placesTitle: 'Your places',
   placesWhy:
     'Taken when you tap check-in, check-out or “take my place”, never in between. Each visit shows what is held.',
-  rescueFile: 'Rescue file',
   rescueWhy:
     'One file with everything that has not been sent. Keep it or give it to your administrator; it can be read in again.',
   rescueExport: 'Save rescue file',

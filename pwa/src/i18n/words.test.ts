@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { boardWords } from './board';
+import { deviceWords } from './device';
 import { en } from './en';
+import { recordWords } from './records';
 import { zh } from './zh';
 
 type Tree = { [key: string]: unknown };
@@ -15,8 +18,13 @@ const said = (value: unknown): string =>
   typeof value === 'function' ? String((value as (...a: unknown[]) => unknown)(3, 4, 5)) : String(value);
 
 describe('words', () => {
-  const english = new Map(leaves(en as unknown as Tree));
-  const chinese = new Map(leaves(zh as unknown as Tree));
+  const rooms = { board: boardWords, device: deviceWords, records: recordWords };
+  const all = (language: 'en' | 'zh', shared: unknown): Map<string, unknown> => {
+    const own = Object.entries(rooms).map(([room, words]) => [room, words[language]] as const);
+    return new Map(leaves({ shared, ...Object.fromEntries(own) } as unknown as Tree));
+  };
+  const english = all('en', en);
+  const chinese = all('zh', zh);
 
   it('are answered key by key in both languages', () => {
     expect([...chinese.keys()].sort()).toEqual([...english.keys()].sort());

@@ -3,8 +3,15 @@ import type { IconName } from './icons';
 
 /** What stands around every screen. The app fills it; parts of `ui` read it and so need no data layer. */
 export interface Frame {
-  readonly nav: { href: string; icon: IconName; label: string; current: boolean }[];
-  readonly sync: { unsent: number; needsYou: number; sentAt: number | null; contactAt: number | null };
+  readonly nav: { href: string; icon: IconName; label: string; current: boolean; count?: number }[];
+  /** `href`: where what is not sent, or needs somebody, is told. */
+  readonly sync: {
+    unsent: number;
+    needsYou: number;
+    sentAt: number | null;
+    contactAt: number | null;
+    href: string;
+  };
   /** The sentence of the offline strip, or null. */
   readonly offline: string | null;
   /** Lines under the header. `alert`: something was not saved. A line with `form: false` never shows over a form. */
