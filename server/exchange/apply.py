@@ -7,7 +7,6 @@ What can be told without rows (shape, size, digest) was told before, in `documen
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -15,26 +14,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
-from uuid import NAMESPACE_OID, uuid5
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from server.db import is_busy, writing
+from server.exchange.decide import carry_out, weigh
 from server.exchange.documents import Device, Item
+from server.exchange.follow import FOLLOWS
 from server.exchange.kinds import WRITABLE
+from server.exchange.merge import suggest_merges
 from server.exchange.model import Batch, Client, Journal
 from server.exchange.moving import tell_new_leads
-from server.exchange.settle import Settled, park, references, settle
+from server.exchange.settle import WEIGHED, Settled, park, references, settle
 from server.exchange.work import Actor, Work
 from server.people import grant
 from server.people.model import Head
 from server.visits.rollup import refresh_days
 from sync import receipt as codes
-from sync.mutation import Author, Moment, Mutation
-from sync.policy import is_uuid
-from sync.reconcile import Conflict, Outcome, apply_outcome, reconcile
+from sync.mutation import Author, Moment
 
 log = logging.getLogger("rounds")
+
+# A decision settles what was parked: it needs what settles, which therefore cannot know it.
+WEIGHED["decision"] = weigh
+FOLLOWS["decision"] = carry_out
 
 CLIENT_FORKED = "CLIENT_FORKED"
 SEQ_GAP = "SEQ_GAP"
@@ -175,6 +178,8 @@ def write(
     author = Author(actor.id or "", actor.role, client["root"])
     work = Work(connection, actor, author, head["version"] + 1, submission.received_at, submission.sent)
     journal = _settle_all(work, fresh, client["id"], head, internal=internal)
+    if work.placed:
+        suggest_merges(work)
     work.flush()
     if work.team_moves:
         tell_new_leads(work)

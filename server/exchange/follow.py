@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from server.customers.rules import alike_key, cell_of
+from server.exchange.kinds import UNDECIDED
 from server.exchange.moving import take_customers_along
 from server.exchange.work import Row, Work
 from server.visits import rules
@@ -22,8 +23,6 @@ HABIT_VISITS = 10
 """Fewer visits in person than this make no habit."""
 
 SAYING_WHERE = frozenset({"name", "lat", "lon"})
-MOST_KEY = 100
-"""So many characters of a name's key are kept: an index does not take any length."""
 
 Follow = Callable[[Work, Row, Mutation, Outcome], None]
 
@@ -33,8 +32,10 @@ def judge_visit(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> N
     values = row.values()
     written = best_time(mutation.at, work.sent, work.received_at)
     clock: dict[str, Any] = dict(row.columns.get("clock") or {})
+    decided = clock.get("decided") or {}
+    told = {name: decided[name] for name in ("by", "word", "at")} if decided else None
     for name in ("check_in", "check_out"):
-        if outcome.changes.get(name):
+        if outcome.changes.get(name) and mutation.kind == "visit":
             moment = moment_of(outcome.changes[name])
             clock[name] = {
                 "best": instant_text(best_time(moment, work.sent, work.received_at)),
@@ -55,11 +56,20 @@ def judge_visit(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> N
         radius_m=place.get("radius_m") or _number(work, "radius_m", DEFAULT_RADIUS_M),
         kind_rule=rules.KindRule(work.visit_kind(values.get("kind")) or {}),
         settings=settings,
-        accepted=False,
+        accepted=decided.get("verdict") == "accept",
+        asked=told if decided.get("verdict") == "ask" else None,
+        declined=told if decided.get("verdict") == "decline" else None,
+        amended=sorted({name for fields in (clock.get("amended") or {}).values() for name in fields}),
         after_deactivation=bool(clock.get("after_deactivation")),
         no_position_habit=_is_habit(work, values, settings.no_position_share),
     )
     day = conclusions["day"]
+    at = datetime.fromisoformat(conclusions["check_in_at"]) if conclusions["check_in_at"] else written
+    if (
+        mutation.kind != "visit" and not conclusions["check_in_at"]
+    ):  # what others decide moves no visit in time
+        day = conclusions["day"] = row.columns["day"]
+        at = row.columns["at"]
     if day is None:
         day = conclusions["day"] = rules.day_of(written, rules.zone_of(mutation.at.zone) or UTC)
     rep = values["rep_id"]
@@ -71,7 +81,7 @@ def judge_visit(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> N
         "clock": clock,
         "server": conclusions,
         "day": day,
-        "at": datetime.fromisoformat(conclusions["check_in_at"]) if conclusions["check_in_at"] else written,
+        "at": at,
         "valid": conclusions["valid"],
         "trust": conclusions["trust"],
     }
@@ -90,14 +100,26 @@ def place_customer(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -
     if row.was is None or outcome.changes.keys() & SAYING_WHERE:
         row.columns = {
             "merged_into": row.columns.get("merged_into"),
-            "alike": alike_key(values["name"])[:MOST_KEY],
+            "alike": alike_key(values["name"]),
             "cell": cell_of(values.get("lat"), values.get("lon")),
         }
         work.placed.add(row.id)
 
 
+def await_amendment(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
+    """A new amendment waits, beside what it would replace."""
+    values = row.values()
+    visit = work.row("visit", values["visit_id"]).values()
+    row.columns = {
+        "before": {name: visit.get(name) for name in values["changes"]},
+        "author_id": work.actor.id,
+        **UNDECIDED,
+    }
+
+
 FOLLOWS: dict[str, Follow] = {
     "visit": judge_visit,
+    "amendment": await_amendment,
     "customer": place_customer,
     "person": redraw_audiences,
     "team": redraw_audiences,

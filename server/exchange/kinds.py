@@ -373,6 +373,7 @@ def _amendments() -> p.Check:
 _SERVER_MADE = Field("readonly")
 DECIDED = ("status", "verdict", "decided_by", "decided_at")
 """What everything says that somebody has to decide: `open` or `resolved`, and how, by whom and when."""
+UNDECIDED = {"status": "open", "verdict": None, "decided_by": None, "decided_at": None}
 
 AMENDMENT = Kind(
     name="amendment",

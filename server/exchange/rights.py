@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from server.exchange.kinds import LEAD_FIELDS, LEAD_STATES, WRITABLE, Kind
-from server.exchange.work import Row, Work
+from server.exchange.kinds import LEAD_FIELDS, LEAD_STATES, VERDICTS, WRITABLE, Kind
+from server.exchange.work import Actor, Row, Work
 from server.people.rules import LEADERS, makes_a_ring
 from sync import receipt as codes
 from sync.mutation import VERBS, Mutation, Op
@@ -93,8 +93,13 @@ def refusal(work: Work, row: Row, mutation: Mutation, pointed: list[tuple[str, s
 
 
 def relations_to(work: Work, row: Row) -> frozenset[str]:
-    """How the actor stands to an entity that exists; empty where they may not even know of it."""
-    actor, values, found = work.actor, row.values(), set()
+    """How the actor, and who lends them rights, stand to an entity that exists; empty where they may not know of it."""
+    found = _relations(work, row, work.actor)
+    return found if work.backer is None else found | _relations(work, row, work.backer)
+
+
+def _relations(work: Work, row: Row, actor: Actor) -> frozenset[str]:
+    values, found = row.values(), set()
     if actor.role == "administrator":
         found.add("administrator")
     if row.kind.org_wide:
@@ -120,7 +125,7 @@ def relations_to(work: Work, row: Row) -> frozenset[str]:
     team = values.get("team_id")
     if values.get("owner_id") == actor.id and actor.id is not None:
         found.add("owner")
-    if team and f"team:{team}" in work.scopes and work.shares_customers:
+    if team and f"team:{team}" in work.scopes_of(actor) and work.shares_customers:
         found.add("team")
     if work.leads(team):
         found.add("lead")
@@ -130,7 +135,7 @@ def relations_to(work: Work, row: Row) -> frozenset[str]:
 def _refused_visit_step(work: Work, row: Row, op: Op, relations: frozenset[str]) -> Refusal | None:
     """What a visit's state adds to the table: its customer stands once it began; a manager plans and cancels, no more."""
     planned = row.values()["status"] == "planned"
-    if not work.actor.active and (op.field in PLANNING or (planned and op.new == "cancelled")):
+    if not work.active and (op.field in PLANNING or (planned and op.new == "cancelled")):
         return codes.FORBIDDEN, op.field
     if op.field in {"customer_id", "rep_id"} and op.new != row.values()[op.field]:
         if not planned or (op.field == "rep_id" and not relations & {"lead", "administrator"}):
@@ -154,9 +159,13 @@ def _refused_creation(
         return _refused_new_visit(work, mutation, given, pointed)
     if kind.name == "comment":
         return _lost_reference(work, kind, mutation, pointed, evidence=True)
-    if not actor.active:
+    if kind.name == "amendment":
+        return _refused_amendment(work, given)
+    if not work.active:
         return codes.FORBIDDEN, None
-    relations = {"administrator"} if actor.role == "administrator" else set()
+    if kind.name == "decision":
+        return _refused_decision(work, given)
+    relations = {"administrator"} if work.acts_as("administrator") else set()
     if kind.name == "follow_up":
         if given.get("owner_id") not in {None, actor.id} and not work.leads(work.team_of(given["owner_id"])):
             return codes.SCOPE_LOST, "owner_id"
@@ -179,7 +188,7 @@ def _refused_creation(
 def _refused_lead(work: Work, given: dict[str, Any]) -> Refusal | None:
     """What somebody other than an administrator may not say of a new customer."""
     actor = work.actor
-    if actor.role == "manager":
+    if work.acts_as("manager"):
         return None if work.leads(given.get("team_id")) else (codes.SCOPE_LOST, "team_id")
     own = {"owner_id": actor.id, "team_id": actor.team_id, "lifecycle": "lead"}
     reserved = WRITABLE["customer"].rights
@@ -198,15 +207,63 @@ def _refused_new_visit(
     if rep != actor.id or actor.id is None:
         if not planned:
             return codes.FORBIDDEN, "rep_id"
-        if not actor.active or not work.leads(work.team_of(rep)):
+        if not work.active or not work.leads(work.team_of(rep)):
             return codes.SCOPE_LOST, "rep_id"
         planner = frozenset({"lead"})
         for op in mutation.ops:  # to plan for somebody is not to write their evidence
             if op.new not in (None, []) and not WRITABLE["visit"].may_set(op.field, planner):
                 return codes.FORBIDDEN, op.field
-    if planned and not actor.active:
+    if planned and not work.active:
         return codes.FORBIDDEN, None
     return _lost_reference(work, WRITABLE["visit"], mutation, pointed, evidence=not planned)
+
+
+def _refused_amendment(work: Work, given: dict[str, Any]) -> Refusal | None:
+    """Only the rep asks for another word about their own visit, and not before it began."""
+    visit = work.row("visit", given["visit_id"])
+    relations = relations_to(work, visit) if visit.entity is not None else NONE
+    if not relations:
+        return codes.SCOPE_LOST, "visit_id"
+    if "rep" not in relations:
+        return codes.FORBIDDEN, None
+    return None if visit.values()["status"] in {"open", "done"} else (codes.INVALID, "visit_id")
+
+
+def _refused_decision(work: Work, given: dict[str, Any]) -> Refusal | None:
+    """Whom the thing awaits decides: conflict its author, who was overruled, a lead; parked its author, their lead;
+    suggestion the customer's owner or lead; amendment, visit a lead, never about their own. Administrators always.
+    """
+    kind, identity, verdict = given["on_kind"], given["on_id"], given["verdict"]
+    if verdict not in VERDICTS[kind]:
+        return codes.INVALID, "verdict"
+    if kind in WRITABLE:
+        row = work.row(kind, identity)
+        if row.entity is None:
+            return codes.SCOPE_LOST, "on_id"
+        visit = row if kind == "visit" else work.row("visit", row.values()["visit_id"])
+        relations = relations_to(work, visit)
+        if not relations:
+            return codes.SCOPE_LOST, "on_id"
+        allowed = "administrator" in relations or ("lead" in relations and "rep" not in relations)
+        return None if allowed else (codes.FORBIDDEN, None)
+    thing = work.thing(kind, identity)
+    if thing is None:
+        return codes.SCOPE_LOST, "on_id"
+    if work.acts_as("administrator"):
+        return None
+    if kind == "suggestion" and all(
+        _awaits(work, one) for one in (thing["customer_id"], thing["into"]) if one
+    ):
+        return None
+    if not work.told(kind, identity) & work.scopes:
+        return codes.SCOPE_LOST, "on_id"
+    return (codes.FORBIDDEN, None) if kind == "suggestion" else None
+
+
+def _awaits(work: Work, customer: str) -> bool:
+    """Whether a suggestion about this customer is the actor's to decide: its owner's, or who leads its team."""
+    row = work.row("customer", customer)
+    return row.entity is not None and bool(relations_to(work, row) & {"owner", "lead", "administrator"})
 
 
 def _lost_reference(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, or_, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from server.customers.model import Customer
 from server.db import upsert
 from server.exchange.kinds import COMMENT, MADE, WRITABLE, Kind
-from server.exchange.model import Client, Parked, Position, Revision
+from server.exchange.model import Batch, Client, Journal, Parked, Position, Revision, Suggestion
 from server.followups.model import Comment
 from server.people.grant import held, parents_of
 from server.people.model import Grant, Organisation, Setting
@@ -73,6 +74,22 @@ _TOLD = select(Position.scope, Position.kind, Position.id).where(
     Position.removed_at.is_(None),
 )
 
+_BATCH = select(Batch.__table__).where(
+    Batch.org_id == bindparam("org"), Batch.version == bindparam("version")
+)
+_SUGGESTED = select(Suggestion.__table__).where(
+    Suggestion.org_id == bindparam("org"),
+    or_(
+        Suggestion.customer_id.in_(bindparam("ids", expanding=True)),
+        and_(Suggestion.purpose == "merge", Suggestion.entity.in_(bindparam("ids", expanding=True))),
+    ),
+    Suggestion.status == "open",
+)
+
+_MERGED = select(Customer.id).where(
+    Customer.org_id == bindparam("org"), Customer.merged_into.in_(bindparam("ids", expanding=True))
+)
+
 _COMMENTS = select(Comment.id, Comment.on_kind, Comment.on_id, Comment.created_by).where(
     Comment.org_id == bindparam("org"), Comment.on_id.in_(bindparam("ids", expanding=True))
 )
@@ -103,21 +120,25 @@ class Work:
         self.author = author
         self.org_id = actor.org_id
         self.version = version
+        self.now = received_at  # when this transaction began; the two below are of what is being settled
         self.received_at = received_at
         self.sent = sent
+        self.backer: Actor | None = None  # who lends the actor their rights
         self.rows: dict[tuple[str, str], Row] = {}
-        self.made: dict[tuple[str, str], dict[str, Any]] = {}  # parked and conflicts, as rows
-        self.overruled: dict[tuple[str, str], str | None] = {}  # conflict -> who wrote the value that lost
+        self.made: dict[tuple[str, str], dict[str, Any]] = {}  # parked, conflicts, suggestions, as rows
+        self._things: dict[tuple[str, str], dict[str, Any] | None] = {}  # of the same, what is stored
         self.rep_days: set[tuple[str, str]] = set()
         self.entry = 0  # number of the journal entry that is being settled
         self.cause: dict[str, str] | None = None  # the decision by which something else takes effect
         self.revisions: dict[tuple[str, str, int], dict[str, Any]] = {}
         self.placed: set[str] = set()  # customers that are new, or have another name or place
+        self.named: dict[str, str] = {}  # visit -> the merged customer it was said to be at
         self.people_changed = False
         self.team_moves: dict[str, tuple[str | None, str | None]] = {}  # person -> team before, team now
         self.sharing_changed = False
-        self._scopes: frozenset[str] | None = None
-        self._held_once: dict[str, bool] = {}
+        self._scopes: dict[str, frozenset[str]] = {}
+        self._held_once: dict[tuple[str | None, str], bool] = {}
+        self._batches: dict[int, Mapping[str, Any] | None] = {}
         self._positions_of: dict[str, tuple[int, int]] = {}
         self._zone: str | None = None
         self._settings: dict[str, Any] | None = None
@@ -154,15 +175,108 @@ class Work:
             self.load([(kind, entity)])
         return self.rows[kind, entity]
 
+    @contextmanager
+    def acting(
+        self, actor: Actor, author: Author, received_at: datetime, sent: Moment, backer: Actor | None
+    ) -> Iterator[None]:
+        """Settle in the name of somebody else what came in then, `backer` lending them rights."""
+        mine = self.actor, self.author, self.received_at, self.sent, self.backer
+        self.actor, self.author, self.received_at, self.sent, self.backer = (
+            *(actor, author, received_at, sent),
+            backer,
+        )
+        try:
+            yield
+        finally:
+            self.actor, self.author, self.received_at, self.sent, self.backer = mine
+
+    def batch(self, version: int) -> Mapping[str, Any] | None:
+        """What is known of the transaction that made this version: a row of `batch`."""
+        if version not in self._batches:
+            about = {"org": self.org_id, "version": version}
+            self._batches[version] = self.connection.execute(_BATCH, about).mappings().one_or_none()
+        return self._batches[version]
+
+    def batch_of(self, version: int) -> Mapping[str, Any]:
+        """The same of what came in with that transaction, or with this one."""
+        found = None if version == self.version else self.batch(version)
+        if found is not None:
+            return found
+        sent = self.sent
+        told = {"wall": sent.wall.isoformat(), "mono_ms": sent.mono_ms, "life": sent.life}
+        return {
+            "root": self.author.chain,
+            "role": self.actor.role,
+            "team_id": self.actor.team_id,
+            "active": self.actor.active,
+            "received_at": self.received_at,
+            "sent": told | {"offset_ms": sent.offset_ms, "zone": sent.zone},
+        }
+
+    def thing(self, kind: str, identity: str) -> dict[str, Any] | None:
+        """A parked mutation, a conflict or a suggestion, as it is now."""
+        key = (kind, identity)
+        if key not in self.made and key not in self._things:
+            table: Any = MADE[kind].model.__table__
+            found = self.connection.execute(
+                select(table).where(table.c.org_id == self.org_id, table.c.id == identity)
+            ).mappings()
+            row = found.one_or_none()
+            self._things[key] = dict(row) if row else None
+        return self.made.get(key) or self._things[key]
+
+    def verdict_on(self, kind: str, identity: str) -> tuple[str | None, str | None, datetime | None]:
+        """What was decided on something that awaited it, by whom and when; a visit that was asked about still waits."""
+        facts: Mapping[str, Any] | None
+        if kind == "visit":
+            facts = (self.row(kind, identity).columns.get("clock") or {}).get("decided") or {}
+            at = datetime.fromisoformat(facts["at"]) if facts else None
+            return (
+                (None, None, None)
+                if facts.get("verdict") in {None, "ask"}
+                else (facts["verdict"], facts["by"], at)
+            )
+        facts = self.row(kind, identity).columns if kind in WRITABLE else self.thing(kind, identity)
+        if not facts or facts["status"] == "open":
+            return None, None, None
+        return facts["verdict"], facts["decided_by"], facts["decided_at"]
+
+    def followers(self, parked: str) -> list[dict[str, Any]]:
+        """What is parked behind this parked mutation, in the order in which it came."""
+        stored = self.connection.execute(
+            select(Parked.__table__).where(Parked.org_id == self.org_id, Parked.behind == parked)
+        ).mappings()
+        found: dict[str, dict[str, Any]] = {row["id"]: dict(row) for row in stored}
+        for (kind, identity), row in self.made.items():
+            if kind == "parked":
+                found.pop(identity, None)
+                if row["behind"] == parked:
+                    found[identity] = row
+        return sorted(found.values(), key=lambda row: row["entry"])
+
+    def told(self, kind: str, identity: str) -> set[str]:
+        """The scopes that something that waits for a decision is in."""
+        if kind in WRITABLE:
+            row = self.row(kind, identity)
+            return self.audience(row) if row.entity is not None else set()
+        key = (kind, identity)
+        if key in self.made and self._things.get(key) is None:
+            return self._concerns(kind, self.made[key])
+        about = {"org": self.org_id, "kinds": [kind], "ids": [identity]}
+        return {scope for scope, _, _ in self.connection.execute(_TOLD, about)}
+
     @property
     def scopes(self) -> frozenset[str]:
         """The audiences the actor belongs to now."""
-        if self._scopes is None:
-            if self.actor.id is None:
-                self._scopes = frozenset()
-            else:
-                self._scopes = held(self.connection, self.org_id, self.actor.id)
-        return self._scopes
+        return self.scopes_of(self.actor)
+
+    def scopes_of(self, actor: Actor) -> frozenset[str]:
+        """The audiences somebody who acts here belongs to now."""
+        if actor.id is None:
+            return frozenset()
+        if actor.id not in self._scopes:
+            self._scopes[actor.id] = held(self.connection, self.org_id, actor.id)
+        return self._scopes[actor.id]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -222,15 +336,28 @@ class Work:
         """A team without a parent, if there is one."""
         return min((team for team, parent in self.team_parents().items() if parent is None), default=None)
 
+    @property
+    def active(self) -> bool:
+        """Whether who acts still belongs to the organisation, or has somebody behind them who does."""
+        return self.actor.active or self.backer is not None
+
+    def acts_as(self, role: str) -> bool:
+        """Whether the actor, or who lends them rights, has this role."""
+        return self.actor.role == role or (self.backer is not None and self.backer.role == role)
+
     def leads(self, team_id: str | None) -> bool:
-        """Whether the actor leads this team."""
-        if self.actor.role == "administrator":
+        """Whether the actor, or who lends them rights, leads this team."""
+        return any(self._leads(one, team_id) for one in (self.actor, self.backer) if one is not None)
+
+    def _leads(self, actor: Actor, team_id: str | None) -> bool:
+        if actor.role == "administrator":
             return True
-        return self.actor.role in LEADERS and team_id is not None and f"lead:{team_id}" in self.scopes
+        return actor.role in LEADERS and team_id is not None and f"lead:{team_id}" in self.scopes_of(actor)
 
     def held_lately(self, customer_id: str, kind: str = "customer") -> bool:
         """Whether the actor held a scope of the customer at any time in the evidence window before receipt."""
-        if customer_id not in self._held_once:
+        key = (self.actor.id, customer_id)
+        if key not in self._held_once:
             since = self.received_at - EVIDENCE_WINDOW
             found = self.connection.execute(
                 select(Position.id)
@@ -238,29 +365,41 @@ class Work:
                 .where(
                     Position.org_id == self.org_id,
                     Position.kind == kind,
-                    Position.id == customer_id,
+                    Position.id.in_(self._merged_into(customer_id) if kind == "customer" else [customer_id]),
                     Grant.person_id == self.actor.id,
                     or_(Grant.until.is_(None), Grant.until > since),
                     or_(Position.removed_at.is_(None), Position.removed_at > since),
                 )
                 .limit(1)
             ).first()
-            self._held_once[customer_id] = found is not None
-        return self._held_once[customer_id]
+            self._held_once[key] = found is not None
+        return self._held_once[key]
+
+    def _merged_into(self, customer_id: str) -> list[str]:
+        """A customer and every one that was merged into it: whoever held one of them held it."""
+        found, newest = [customer_id], [customer_id]
+        while newest:
+            about = {"org": self.org_id, "ids": newest}
+            newest = [one for (one,) in self.connection.execute(_MERGED, about) if one not in found]
+            found += newest
+        return found
 
     def parked_creation(self, ids: Iterable[str]) -> tuple[str, str] | None:
-        """(parked id, entity) of the parked creation of one of these entities by the actor, if there is one."""
+        """(parked id, entity) of the parked creation of one of these entities by the actor, if there is one.
+
+        One that was discarded counts too: it may be brought back.
+        """
         wanted = set(ids)
-        for row in self.made.values():
-            if row.get("verb") == "create" and row["entity"] in wanted:
-                return row["id"], row["entity"]
+        for (kind, _), row in self.made.items():
+            if kind == "parked" and row["verb"] == "create" and row["entity"] in wanted:
+                if row["author_id"] == self.actor.id:
+                    return row["id"], row["entity"]
         found = self.connection.execute(
             select(Parked.id, Parked.entity)
             .where(
                 Parked.org_id == self.org_id,
                 Parked.entity.in_(wanted),
                 Parked.verb == "create",
-                Parked.status == "open",
                 Parked.author_id == self.actor.id,
             )
             .order_by(Parked.version, Parked.id)
@@ -276,7 +415,12 @@ class Work:
         unique = table.c[kind.unique]
         self._holders |= dict.fromkeys((kind.name, value) for value in wanted)
         for value, entity in self.connection.execute(
-            select(unique, table.c.id).where(table.c.org_id == self.org_id, unique.in_(wanted))
+            select(unique, table.c.id).where(
+                table.c.org_id == self.org_id,
+                unique.in_(wanted),
+                # What was merged keeps its code to be known by, and leaves it to whoever wants it.
+                *([table.c.merged_into.is_(None)] if kind.name == "customer" else ()),
+            )
         ):
             self._holders[kind.name, value] = entity
 
@@ -285,15 +429,50 @@ class Work:
         self.look_up_holders(kind, [value])
         return self._holders.get((kind.name, value))
 
-    def writer_of(self, entity: Entity, field: str) -> str | None:
-        """Who last wrote a field of an entity, by the stamp it carries; None where no person did."""
-        stamp = entity.stamps.get(field) or entity.stamps.get("*")
+    def writer_of(self, row: Row, field: str) -> tuple[str | None, datetime | None]:
+        """Who last wrote a field of an entity, and when that came in, by the stamp it carries; None for what is not known.
+
+        For `archived`, which carries none, who last archived it, by the journal.
+        """
+        if row.entity is None:
+            return None, None
+        if field == "archived":
+            return self._shelver_of(row)
+        stamp = row.entity.stamps.get(field) or row.entity.stamps.get("*")
         if not isinstance(stamp, list):
-            return None
+            return None, None
+        version, chain = stamp[0], stamp[1]
+        if version == self.version:
+            return (self.actor.id if chain == self.author.chain else self._person_of(chain)), self.now
+        batch = self.batch(version)
+        if batch is None:
+            return self._person_of(chain), None
+        person = batch["person_id"] if batch["root"] == chain else self._person_of(chain)
+        return person, batch["received_at"]
+
+    def _person_of(self, chain: str) -> str | None:
+        """Whose chain of clients this is."""
         found = self.connection.execute(
-            select(Client.person_id).where(Client.org_id == self.org_id, Client.root == stamp[1]).limit(1)
+            select(Client.person_id).where(Client.org_id == self.org_id, Client.root == chain).limit(1)
         ).first()
         return found[0] if found else None
+
+    def _shelver_of(self, row: Row) -> tuple[str | None, datetime | None]:
+        found = self.connection.execute(
+            select(Journal.version)
+            .where(
+                Journal.org_id == self.org_id,
+                Journal.entity == row.id,
+                Journal.verb == "archive",
+                Journal.status == "applied",
+            )
+            .order_by(Journal.n.desc())
+            .limit(1)
+        ).first()
+        if found is None:  # in this very transaction
+            return self.actor.id, self.now
+        batch = self.batch(found[0])
+        return (batch["person_id"], batch["received_at"]) if batch else (None, None)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -310,6 +489,12 @@ class Work:
             self.settings[entity.values["key"]] = entity.values.get("value")
             self.sharing_changed |= shared != self.shares_customers
 
+    def remake(self, kind: str, row: Mapping[str, Any], **values: Any) -> dict[str, Any]:
+        """Take the new state of a parked mutation, a conflict or a suggestion."""
+        made = {**row, **values, "version": self.version}
+        self.made[kind, row["id"]] = made
+        return made
+
     def revise(self, row: Row, changes: Mapping[str, list[Any]]) -> None:
         """Note what the journal entry in hand changes of an entity: field -> [before, after]."""
         if not changes:
@@ -325,6 +510,8 @@ class Work:
             changed = [row for (kind, _), row in self.rows.items() if kind == name and row.changed]
             if name == "team":  # a parent before its children
                 changed.sort(key=lambda row: len(above(self.team_parents(), row.id)))
+            elif name == "customer":  # one that is merged leaves its code before another takes it
+                changed.sort(key=lambda row: not row.columns.get("merged_into"))
             upsert(WRITABLE[name].model, self.connection, [self._columns(row) for row in changed])
         for name in MADE:
             upsert(
@@ -384,6 +571,14 @@ class Work:
             about = self.audience(on) if on.entity is not None else set()
             entity = row.entity
             return about | {f"person:{entity.created_by}"} if entity and entity.created_by else about
+        if row.kind.name == "decision":
+            author = row.columns.get("author_id")
+            about = self.told(values["on_kind"], values["on_id"])
+            return about | {f"person:{author}"} if author else about
+        if row.kind.name == "amendment":
+            values = self.row("visit", values["visit_id"]).values()
+            team = self.team_of(values["rep_id"])
+            return {f"person:{values['rep_id']}", *([f"lead:{team}"] if team else [])}
         promised = row.kind.name == "follow_up"
         person = values["owner_id" if promised else "rep_id"]
         scopes = {f"person:{person}"}
@@ -414,16 +609,80 @@ class Work:
                 moved.setdefault(row.kind.name, set()).add(row.id)
         if moved:
             positions += self._comments_on(moved)
-        team = self.team_of(self.actor.id)
-        for (kind, entity), made in self.made.items():
-            people = {made["author_id"], self.overruled.get((kind, entity))} - {None}
-            scopes = {f"person:{person}" for person in people}
-            if team:
-                scopes.add(f"lead:{team}")
-            if not made["author_id"]:
-                scopes |= self._concerned(made)
-            positions += [self._position(scope, kind, entity, False, None) for scope in sorted(scopes)]
+        positions += self._made_known()
+        positions += self._suggestions_on([row for row in changed if row.kind.name == "customer"])
         upsert(Position, self.connection, positions)
+
+    def _made_known(self) -> list[dict[str, Any]]:
+        """Positions of what the server made or changed of its own: of what was there already, where it is told."""
+        positions = []
+        for (kind, entity), made in self.made.items():
+            told = self._concerns(kind, made) if self._things.get((kind, entity)) is None else None
+            scopes = self.told(kind, entity) if told is None else told
+            positions += [self._position(scope, kind, entity, False, None) for scope in sorted(scopes)]
+        return positions
+
+    def _concerns(self, kind: str, made: Mapping[str, Any]) -> set[str]:
+        """Who is to see what the server made: its author, whoever was overruled, and who is to decide about it."""
+        if kind == "suggestion":
+            return self._asked(made)
+        author = made["author_id"]
+        people = {author}
+        if kind == "conflict" and made["kept_by"] == "incoming":
+            people.add(made["lost_author_id"])
+        scopes = {f"person:{person}" for person in people if person}
+        if team := self.team_of(author):
+            scopes.add(f"lead:{team}")
+        return scopes if author else scopes | self._concerned(made)
+
+    def _asked(self, suggestion: Mapping[str, Any]) -> set[str]:
+        """Who is to see a suggestion: its author, the customer's owner of now, and who leads its team."""
+        if suggestion["purpose"] == "merge":
+            return self.seen_by_both(*(self.row("customer", suggestion[name]) for name in ("entity", "into")))
+        customer = self.row("customer", suggestion["customer_id"])
+        about = customer.values() if customer.entity is not None else {}
+        scopes = {f"person:{one}" for one in (suggestion["author_id"], about.get("owner_id")) if one}
+        return scopes | {f"lead:{about['team_id']}"} if about.get("team_id") else scopes
+
+    def seen_by_both(self, one: Row, other: Row) -> set[str]:
+        """The audiences of those who may see two customers both: owners, and who leads the team above their teams."""
+        scopes = set()
+        teams = [row.values().get("team_id") for row in (one, other)]
+        if None not in teams:
+            lines = [[team, *above(self.team_parents(), team)] for team in teams]
+            common = next((team for team in lines[0] if team in lines[1]), None)
+            scopes |= {f"lead:{common}"} if common else set()
+        for mine, theirs in ((one, other), (other, one)):
+            owner = mine.values().get("owner_id")
+            team = theirs.values().get("team_id")
+            shared = self.shares_customers and team is not None and self.team_of(owner) == team
+            if owner and (shared or theirs.values().get("owner_id") == owner):
+                scopes.add(f"person:{owner}")
+        return scopes
+
+    def _suggestions_on(self, customers: Iterable[Row]) -> list[dict[str, Any]]:
+        """Positions of the suggestions about customers that changed hands: they go to whom they await now."""
+        moved = [
+            row.id
+            for row in customers
+            if row.was is not None
+            and any(row.was.values.get(name) != row.values().get(name) for name in ("owner_id", "team_id"))
+        ]
+        if not moved:
+            return []
+        stored = self.connection.execute(_SUGGESTED, {"org": self.org_id, "ids": moved}).mappings()
+        waiting = {row["id"]: row for row in stored if ("suggestion", row["id"]) not in self.made}
+        positions = []
+        if waiting:
+            told: dict[str, set[str]] = {}
+            about = {"org": self.org_id, "kinds": ["suggestion"], "ids": list(waiting)}
+            for scope, _, entity in self.connection.execute(_TOLD, about):
+                told.setdefault(entity, set()).add(scope)
+            for entity, row in waiting.items():
+                now_in = self._asked(row)
+                for scope in sorted(now_in ^ told.get(entity, set())):
+                    positions.append(self._position(scope, "suggestion", entity, scope not in now_in, None))
+        return positions
 
     def _comments_on(self, moved: Mapping[str, set[str]]) -> list[dict[str, Any]]:
         """Positions of the comments on what is now told to others: they go where it goes.

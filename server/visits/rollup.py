@@ -84,7 +84,8 @@ def summarise(visits: Iterable[Mapping[Any, Any]]) -> dict[str, Any]:
         if visit["valid"]:
             total["valid_visits"] += 1
             total["valid_s"] += server.get("duration_s") or 0
-        total["review"] += visit["trust"] == "review"
+        decided = server.get("accepted") or server.get("declined")
+        total["review"] += visit["trust"] == "review" and not decided
         if visit["mode"] == "in_person":
             total["in_person"] += 1
             total["no_position"] += not (_place(visit["check_in_fix"]) or _place(visit["check_in_best_fix"]))

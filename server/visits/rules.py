@@ -7,7 +7,7 @@ PRODUCT, "Definitions and formulas"; best time and doubt: PROTOCOL, "Moments".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -29,6 +29,7 @@ CODES: dict[str, str] = {
     "NO_MINUTES": "No minutes were written.",
     "MINUTES_TOO_SHORT": "The minutes are shorter than the organisation asks for.",
     "BACK_FILLED": "Written later than the organisation's limit after the check-in it claims, and not accepted.",
+    "DECLINED": "A manager looked at it and declined it.",
     "IN_REVIEW": "In person, in review, and no manager has accepted it yet.",
     # Why a visit is verified, unverified or in review.
     "IN_RADIUS": "verified: inside the customer's radius, by a fix at least as accurate as that.",
@@ -175,11 +176,15 @@ def conclude(
     accepted: bool,
     after_deactivation: bool,
     no_position_habit: bool,
+    asked: Mapping[str, Any] | None = None,
+    declined: Mapping[str, Any] | None = None,
+    amended: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything the server concludes about a visit: `visit.server`, as JSON.
 
     visit: field values by wire name. clock: for `check_in` and `check_out` None, or `best` (best time), `doubt_ms`,
-    `written` (best time of the writing mutation) and `received`, datetimes with zone. accepted: a manager accepted it.
+    `written` (best time of the writing mutation) and `received`, datetimes with zone. accepted: a manager accepted it;
+    asked, declined: they asked about it, or declined it, {by, word, at}. amended: fields that an amendment changed.
 
     - day, zone: the calendar day of the check-in's best time in the zone of that moment. A zone unknown to this
       machine gives way to the organisation's. Without a check-in: the planned day, else the check-out's.
@@ -189,7 +194,7 @@ def conclude(
       no place to judge: None without reasons, or `review` where the clock or the account gives reason.
     - valid, reasons: whether it counts, and each code why it does not. A visit that is not done says only that.
     - distance_m, accuracy_m, fix_age_s: of the fix that was judged. doubt_ms: the larger of the two moments'.
-    - back_filled: written more than ten minutes after the check-in it claims. accepted: as given.
+    - back_filled: written more than ten minutes after the check-in it claims. accepted, asked, declined, amended: as given.
     - estimated_end, missed: the system's own guesses; None and False as long as nobody makes any.
     """
     mode = visit.get("mode") or "in_person"
@@ -215,7 +220,9 @@ def conclude(
     if reasons != ["NOT_DONE"]:
         if late > timedelta(hours=settings.backfill_limit_h) and not accepted:
             reasons.append("BACK_FILLED")
-        if mode == "in_person" and trust == "review" and not accepted:
+        if declined:
+            reasons.append("DECLINED")
+        elif mode == "in_person" and trust == "review" and not accepted:
             reasons.append("IN_REVIEW")
     return {
         "day": day,
@@ -237,6 +244,9 @@ def conclude(
         "estimated_end": None,
         "missed": False,
         "accepted": accepted,
+        "asked": dict(asked) if asked else None,
+        "declined": dict(declined) if declined else None,
+        "amended": list(amended),
     }
 
 
