@@ -1,9 +1,11 @@
 import { writable, type Readable } from 'svelte/store';
+import { told } from './condition';
 import { flushDrafts } from './drafts';
 import type { InstallState, UpdateState } from './types';
 
 /** How often a page that stays open asks for a new version. */
 const LOOK_MS = 60 * 60_000;
+const FETCH_PATIENCE_MS = 20_000;
 
 const updateStore = writable<UpdateState>({ available: false, offlineReady: false });
 /** A new version: shown as a quiet line, taken by `applyUpdate()` only. */
@@ -45,6 +47,15 @@ export async function watchApp(): Promise<void> {
   seen(registration.installing);
   registration.addEventListener('updatefound', () => seen(registration!.installing));
   const ask = () => void registration?.update().catch(() => {});
+  let tooOld = false;
+  told.subscribe((t) => {
+    // The server said so: the new version is offered at once, and fetched meanwhile.
+    if (t.tooOld && !tooOld) {
+      ask();
+      updateStore.update((u) => ({ ...u, available: true }));
+    }
+    tooOld = t.tooOld;
+  });
   setInterval(ask, LOOK_MS);
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible') ask();
@@ -55,9 +66,25 @@ export async function watchApp(): Promise<void> {
 export async function applyUpdate(): Promise<void> {
   await flushDrafts();
   asked = true;
-  const waiting = registration?.waiting;
+  const waiting = registration?.waiting ?? (await fetched());
   if (waiting) waiting.postMessage({ type: 'SKIP_WAITING' });
   else location.reload();
+}
+
+/** The new version's worker, once it is fetched; null when there is none or it takes too long. */
+async function fetched(): Promise<ServiceWorker | null> {
+  if (!registration) return null;
+  await registration.update().catch(() => {});
+  const coming = registration.installing;
+  if (!coming) return registration.waiting;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, FETCH_PATIENCE_MS);
+    coming.addEventListener('statechange', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  return registration.waiting;
 }
 
 // ---- installing --------------------------------------------------------------------------------------------------

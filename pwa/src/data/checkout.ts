@@ -59,7 +59,8 @@ export async function commitCheckOut(visit: Id): Promise<void> {
   clearTimeout(timers.get(visit));
   await endLocating(visit);
   const v = desk.model.visit(visit);
-  if (!v || v.status !== 'open') {
+  // Unknown here (a rescued phone, a wiped one) is no reason to lose it: the server knows the visit.
+  if (v?.status === 'done') {
     await desk.outbox.clearDraft(draftKey(visit));
   } else {
     const ops: Op[] = [
@@ -68,9 +69,9 @@ export async function commitCheckOut(visit: Id): Promise<void> {
     ];
     if (pending.fix) ops.push({ field: 'check_out_fix', op: 'set', old: null, new: pending.fix });
     if (pending.lateReason) {
-      ops.push({ field: 'late_reason', op: 'set', old: v.lateReason, new: pending.lateReason });
+      ops.push({ field: 'late_reason', op: 'set', old: v?.lateReason ?? null, new: pending.lateReason });
     }
-    await save([{ kind: 'visit', entity: visit, verb: 'update', base: v.version, at: moment(), ops }], {
+    await save([{ kind: 'visit', entity: visit, verb: 'update', base: v?.version ?? 0, at: moment(), ops }], {
       onlyIf: draftKey(visit),
       clear: [draftKey(visit)],
       put: pending.fix ? [] : [{ key: placeKey(visit), value: { at: pending.at } }],

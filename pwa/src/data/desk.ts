@@ -253,6 +253,12 @@ export async function rowsChanged(at: Desk, keys: string[], quiet = false): Prom
   if (!quiet) tell(at, { type: 'rows', keys });
 }
 
+/** Drafts that screens show (check-outs, decisions) are read anew. */
+export async function draftsChanged(at: Desk): Promise<void> {
+  announce(takeDrafts(at.model, await at.outbox.allDrafts()));
+  tick('visit', 'matters');
+}
+
 /** Memory takes all rows anew from storage. */
 export async function allRowsChanged(at: Desk, quiet = false): Promise<void> {
   const rows = await at.replica.all();
@@ -280,9 +286,8 @@ async function hear(at: Desk, news: News): Promise<void> {
   if (news.type === 'rows') await rowsChanged(at, news.keys, true);
   else if (news.type === 'all') await allRowsChanged(at, true);
   else if (news.type === 'outbox') {
-    announce(takeDrafts(at.model, await at.outbox.allDrafts()));
+    await draftsChanged(at);
     await outboxChanged(at, true);
-    tick('visit');
   } else if (news.type === 'kick') listeners.kick();
   else listeners.left();
 }

@@ -63,6 +63,12 @@ export interface DraftRow {
   at: number;
 }
 
+/** Bytes of a photo until the server has stored them; all else is the queue's own. */
+export interface PhotoRow {
+  sha256: string;
+  [more: string]: unknown;
+}
+
 export interface WithDrafts {
   clear?: string[];
   put?: { key: string; value: unknown }[];
@@ -86,6 +92,7 @@ export class Outbox extends Dexie {
   private readonly kv!: Table<{ key: string; value: unknown }, string>;
   private readonly mutations!: Table<Stored, number, Omit<Stored, 'n'>>;
   private readonly drafts!: Table<DraftRow, string>;
+  private readonly photos!: Table<PhotoRow, string>;
 
   constructor(readonly person: Id) {
     super(`rounds-outbox-${person}`, { chromeTransactionDurability: 'strict' });
@@ -410,6 +417,23 @@ export class Outbox extends Dexie {
   }
   async allDrafts(prefix = ''): Promise<DraftRow[]> {
     return this.drafts.where('key').startsWith(prefix).toArray();
+  }
+
+  // ---- photos --------------------------------------------------------------------------------------------------
+
+  async photoKeys(): Promise<string[]> {
+    return this.photos.toCollection().primaryKeys();
+  }
+  async photoRow(sha256: string): Promise<PhotoRow | undefined> {
+    return this.photos.get(sha256);
+  }
+  /** Takes in a row which is not here yet; false if it is. */
+  async takePhoto(row: PhotoRow): Promise<boolean> {
+    return this.transaction('rw', this.photos, async () => {
+      if (await this.photos.get(row.sha256)) return false;
+      await this.photos.put(row);
+      return true;
+    });
   }
 
   // ---- rescue --------------------------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
+import { pack, unpack, weigh } from './bytes';
+import { resumeCheckOuts } from './checkout';
 import { instant } from './clock';
-import { needDesk, openDesk, outboxChanged } from './desk';
+import { resumeDecisions } from './decisions';
+import { draftsChanged, needDesk, openDesk, outboxChanged } from './desk';
 import { device } from './device';
 import { flushDrafts } from './drafts';
 import { syncNow } from './exchange';
-import { Outbox, type ClientState, type DraftRow, type Stored } from './outbox';
+import { Outbox, type ClientState, type DraftRow, type PhotoRow, type Stored } from './outbox';
 import { saving } from './storage';
 import type { Id, Rescued } from './types';
 
@@ -15,7 +18,15 @@ interface RescueFile {
   client: ClientState;
   mutations: Stored[];
   drafts: DraftRow[];
+  /** Rows of the photo queue, bytes as base64. */
+  photos: PhotoRow[];
+  /** Photos that would have made the file too large for a phone to write: they stay where they are. */
+  photos_left_out: string[];
 }
+/** Bytes of photos a file carries at most. */
+const MOST_BYTES = 48 * 1024 * 1024;
+/** Drafts of a sensor that was being read on the other phone mean nothing here. */
+const DEAD_DRAFT = /^(locate|outfix):/;
 
 /**
  * The whole outbox of the person signed in, as one JSON file; or that of `other`, somebody whose unsent work is on
@@ -40,14 +51,31 @@ async function exportOther(person: Id): Promise<Blob> {
 }
 
 async function asFile(outbox: Outbox, person: { id: Id; name: string }): Promise<Blob> {
-  const file: RescueFile = {
+  const head: Omit<RescueFile, 'photos' | 'photos_left_out'> = {
     format: 'rounds-rescue',
     version: 1,
     made_at: instant(Date.now()),
     person,
     ...(await outbox.dump()),
   };
-  return new Blob([JSON.stringify(file, null, 1)], { type: 'application/json' });
+  // Written piece by piece, so that a phone never holds all photos as one text.
+  const photos: string[] = [];
+  const leftOut: string[] = [];
+  let bytes = 0;
+  for (const key of await outbox.photoKeys()) {
+    const row = await outbox.photoRow(key);
+    if (!row) continue;
+    if (bytes + weigh(row) > MOST_BYTES) {
+      leftOut.push(key);
+      continue;
+    }
+    const packed = await pack(row);
+    bytes += packed.bytes;
+    photos.push(`${photos.length ? ',\n' : ''}${JSON.stringify(packed.row)}`);
+  }
+  const text = JSON.stringify(head, null, 1).slice(0, -2);
+  const end = `],\n "photos_left_out": ${JSON.stringify(leftOut)}\n}`;
+  return new Blob([text, ',\n "photos": [', ...photos, end], { type: 'application/json' });
 }
 
 /** Why a rescue file was not taken. */
@@ -83,14 +111,21 @@ export async function importRescue(file: Blob): Promise<Rescued> {
   if (content.person?.id !== desk.me.person.id) {
     throw new RescueError('OTHER_PERSON', content.person?.name ?? '');
   }
-  const drafts = (content.drafts ?? []).filter(
-    (d) => typeof d?.key === 'string' && d.key.startsWith('text:'),
-  );
+  const drafts = (content.drafts ?? []).filter((d) => typeof d?.key === 'string' && !DEAD_DRAFT.test(d.key));
   const mutations = content.mutations;
   const result = await saving(() => desk.outbox.takeIn(mutations, drafts));
+  let photos = 0;
+  for (const row of Array.isArray(content.photos) ? content.photos : []) {
+    if (typeof row?.sha256 !== 'string') continue;
+    if (await saving(() => desk.outbox.takePhoto(unpack(row) as PhotoRow))) photos++;
+  }
   await outboxChanged(desk);
+  await draftsChanged(desk);
+  // What was checked out or decided there and could still be undone is recorded now.
+  await resumeCheckOuts();
+  resumeDecisions();
   void syncNow();
-  return { ...result, photos: 0 };
+  return { ...result, photos };
 }
 
 function whole(m: Stored): boolean {
