@@ -228,8 +228,10 @@ def test_every_value_of_two_clients_is_in_the_entity_or_in_a_conflict(kind, data
                     legal = how == "state" and new in VISIT.steps.get(was, ())
                     assert legal or (op.field, canonical(was)) in lost
             elif how == "text":
-                typed = set(re.findall(r"\w+", op.new or ""))
-                assert typed <= set(re.findall(r"\w+", _now(after, op.field) or ""))
+                old, new = op.old or "", op.new or ""
+                typed = set(re.findall(r"\w+", new)) - set(re.findall(r"\w+", old))
+                said = set(re.findall(r"\w+", _now(after, op.field) or ""))
+                assert typed <= said or (op.field, canonical(op.new)) in lost
             elif op.op == "add":
                 assert set(op.values) <= set(_now(after, op.field) or [])
         entity = after
