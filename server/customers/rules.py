@@ -60,6 +60,12 @@ ALIKE = 0.8
 SAME = 0.95
 """Of names further apart: a slip of the hand in a long one, no more."""
 
+ALIKE_ADDRESS = 0.7
+"""Of addresses under one name: `High St.` is the High Street; the house number has to agree anyway."""
+
+MOST_KEY = 100
+"""So many characters make a key: an index does not take any length."""
+
 # Words that tell one place from another no better than their absence does.
 _SAYING_LITTLE = frozenset(
     "the a an and of at le la les el los las il lo der die das den und et y de du des "
@@ -140,7 +146,7 @@ def probably_same(one: Place, other: Place) -> float:
     if alike_key(one.name) != alike_key(other.name):
         return 0.0
     if one.address and other.address:
-        return SAME if likeness(one.address, other.address) >= ALIKE else 0.0
+        return SAME if likeness(one.address, other.address) >= ALIKE_ADDRESS else 0.0
     return ALIKE if one.team_id is not None and one.team_id == other.team_id else 0.0
 
 
@@ -181,4 +187,6 @@ def _sketch(name: str) -> _Sketch:
     telling = [word for word in words if word not in _SAYING_LITTLE] or words or [text]
     letters = "".join(sorted(telling))
     pairs = frozenset(letters[at : at + 2] for at in range(len(letters) - 1)) or frozenset([letters])
-    return _Sketch(" ".join(sorted(telling)), letters, pairs, tuple(sorted(_NUMBERS.findall(text))))
+    return _Sketch(
+        " ".join(sorted(telling))[:MOST_KEY], letters, pairs, tuple(sorted(_NUMBERS.findall(text)))
+    )

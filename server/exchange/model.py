@@ -194,7 +194,10 @@ class Suggestion(Synced, Model):
     """
 
     __tablename__ = "suggestion"
-    __table_args__ = (Index("ix_suggestion_customer", "org_id", "customer_id", "status"),)
+    __table_args__ = (
+        Index("ix_suggestion_customer", "org_id", "customer_id", "status"),
+        Index("ix_suggestion_entity", "org_id", "entity"),
+    )
 
     kind: Mapped[str] = mapped_column()
     entity: Mapped[str] = mapped_column(Id)

@@ -1,4 +1,4 @@
-"""HTTP of the exchange: POST /api/sync, and the contract itself at GET /api/schema."""
+"""HTTP of the exchange: POST /api/sync, the history of what it wrote, and the contract itself at GET /api/schema."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from flask import Response, request
 from flask_smorest import Blueprint
+from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,8 +19,10 @@ from server.errors import Problem, body
 from server.exchange import documents, pull
 from server.exchange.apply import CLIENT_FORKED, Answer, Submission, apply
 from server.exchange.contract import contract
+from server.exchange.history import history as read_history
 from server.exchange.model import Client
 from server.exchange.work import Actor
+from server.fields import Text
 from server.people import grant
 from sync.mutation import instant_text
 
@@ -130,6 +133,27 @@ def _pull(principal: Principal, client: str, wish: documents.PullWish, now: Any)
 
 def _answer(status: int, document: dict[str, Any]) -> Response:
     return Response(orjson.dumps(document), status, content_type="application/json")
+
+
+class Page(Schema):
+    """Where a list goes on."""
+
+    cursor = Text(load_default=None, validate=validate.Length(max=200))
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 500))
+
+
+@blueprint.route("/history/<kind>/<uuid:entity>", methods=["GET"])
+@blueprint.arguments(Page, location="query")
+@blueprint.response(200, description='{"items": [change], "next"}, oldest first')
+@blueprint.alt_response(404, description="NOT_FOUND: unknown and not yours answer alike")
+@for_roles("rep", "manager", "administrator")
+def history(principal: Principal, asked: dict[str, Any], kind: str, entity: Any) -> Response:
+    """Who changed what of an entity, when, by which device, and what became of it; what was decided is among it."""
+    with reading() as connection:
+        told = read_history(connection, principal, kind, str(entity), asked["cursor"], asked["limit"])
+    if told is None:
+        raise Problem(404, detail="There is no such thing.")
+    return _answer(200, told)
 
 
 @blueprint.route("/schema", methods=["GET"])

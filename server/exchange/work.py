@@ -194,7 +194,8 @@ class Work:
         """What is known of the transaction that made this version: a row of `batch`."""
         if version not in self._batches:
             about = {"org": self.org_id, "version": version}
-            self._batches[version] = self.connection.execute(_BATCH, about).mappings().one_or_none()
+            found = self.connection.execute(_BATCH, about).mappings().one_or_none()
+            self._batches[version] = dict(found) if found else None
         return self._batches[version]
 
     def batch_of(self, version: int) -> Mapping[str, Any]:
@@ -671,7 +672,7 @@ class Work:
         if not moved:
             return []
         stored = self.connection.execute(_SUGGESTED, {"org": self.org_id, "ids": moved}).mappings()
-        waiting = {row["id"]: row for row in stored if ("suggestion", row["id"]) not in self.made}
+        waiting = {row["id"]: dict(row) for row in stored if ("suggestion", row["id"]) not in self.made}
         positions = []
         if waiting:
             told: dict[str, set[str]] = {}

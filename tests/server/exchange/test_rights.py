@@ -56,6 +56,13 @@ EVIDENCE = {
 }
 # visit | planned_* , what is planned, cancelled | rep or their manager; customer_id only while planned
 PLAN = {"planned_date", "planned_time", "kind", "mode"}
+# follow_up | all | owner, their manager; owner_id of others: manager
+PROMISE = {
+    *("customer_id", "visit_id", "kind", "subject", "due_date", "due_time", "due_zone", "remind_before_min"),
+    *("repeat", "requested_at", "note", "status", "done"),
+}
+# comment | nothing, once it was said
+SAID = {"on_kind", "on_id", "body"}
 # what only an administrator writes
 SET_UP = {
     "team": {"name", "parent_id"},
@@ -83,6 +90,10 @@ def may_change_a_visit(standing: str, field: str, state: str) -> bool:
     if field in EVIDENCE:
         return standing == "own"
     return True  # cancelled; a field nobody knows yet
+
+
+def may_change_a_follow_up(standing: str, field: str) -> bool:
+    return standing in ABOVE or (standing == "own" and field != "owner_id")
 
 
 def verdict(receipt: dict[str, Any]) -> str:
@@ -173,6 +184,27 @@ def values(world: World, kind: str) -> dict[str, Callable[[], Any]]:
             "check_out_fix": lambda: fix(ago(), lat=3),
             "server": lambda: {"valid": True},
         },
+        "follow_up": {
+            "customer_id": lambda: ids["Other shop"],
+            "visit_id": lambda: ids["Visit"],
+            "owner_id": lambda: ids["ria"],
+            "kind": lambda: "request",
+            "subject": lambda: "Send the price list",
+            "due_date": lambda: "2031-01-31",
+            "due_time": lambda: "09:15",
+            "due_zone": lambda: "Europe/Berlin",
+            "remind_before_min": lambda: 30,
+            "repeat": lambda: "FREQ=WEEKLY",
+            "requested_at": lambda: "2026-11-21T09:58:00Z",
+            "note": lambda: "The one with the discounts.",
+            "status": lambda: "cancelled",
+            "done": moment,
+        },
+        "comment": {
+            "on_kind": lambda: "customer",
+            "on_id": lambda: ids["Other shop"],
+            "body": lambda: "I never said that.",
+        },
         "team": {"name": lambda: "Renamed", "parent_id": lambda: ids["south"]},
         "person": {
             "name": lambda: "Renamed",
@@ -234,6 +266,7 @@ def walk(
 
 # Whoever may not know of a thing gets the answer of a thing that does not exist. Names of people and teams are known to all.
 STRANGERS = {"customer": {"SCOPE_LOST"}, "visit": {"SCOPE_LOST"}}
+STRANGERS |= {"follow_up": {"SCOPE_LOST"}, "comment": {"SCOPE_LOST"}}
 STRANGERS |= {kind: {"SCOPE_LOST", "FORBIDDEN"} for kind in SET_UP}
 
 
@@ -244,6 +277,8 @@ def test_every_kind_and_field_that_can_be_written_stands_in_the_table() -> None:
     table = SET_UP | {
         "customer": MANAGED | SHARED,
         "visit": EVIDENCE | PLAN | {"customer_id", "rep_id", "status"},
+        "follow_up": PROMISE | {"owner_id"},
+        "comment": SAID,
     }
     known = {
         name: {field for field, one in kind.fields.items() if one.kind != "readonly"}
@@ -280,6 +315,34 @@ def test_visits_are_changed_by_whom_the_table_says(stage: World, state: str) -> 
         return may_change_a_visit(standing, field, state)
 
     assert list(walk(stage, "visit", fresh, may, untouched)) == []
+
+
+def test_follow_ups_are_changed_by_whom_the_table_says(stage: World) -> None:
+    rob = stage.phone("rob")
+    visit = rob.check_in(stage.ids["Shop"])
+    rob.push(visit)
+    stage.ids["Visit"] = visit["entity"]
+
+    def fresh(count: int) -> list[str]:
+        made = [
+            rob.create("follow_up", customer_id=stage.ids["Shop"], subject=uuid4().hex) for _ in range(count)
+        ]
+        assert {receipt["status"] for receipt in rob.push(*made)} == {"applied"}
+        return [one["entity"] for one in made]
+
+    assert list(walk(stage, "follow_up", fresh, may_change_a_follow_up)) == []
+
+
+def test_what_was_said_is_changed_by_nobody(stage: World) -> None:
+    rob = stage.phone("rob")
+
+    def fresh(count: int) -> list[str]:
+        said = {"on_kind": "customer", "on_id": stage.ids["Shop"]}
+        made = [rob.create("comment", body=uuid4().hex, **said) for _ in range(count)]
+        assert {receipt["status"] for receipt in rob.push(*made)} == {"applied"}
+        return [one["entity"] for one in made]
+
+    assert list(walk(stage, "comment", fresh, lambda standing, field: False)) == []
 
 
 @pytest.mark.parametrize("kind", sorted(SET_UP))
@@ -396,6 +459,62 @@ def test_a_visit_without_a_rep_is_its_authors(stage: World) -> None:
         made = phone.check_in(stage.ids["Shop"])
         assert phone.push(made)[0]["status"] == "applied"
         assert stored(stage, "visit")[made["entity"]]["rep_id"] == stage.ids[person]
+
+
+def test_follow_ups_are_made_for_oneself_or_by_who_leads_the_owner(stage: World) -> None:
+    for person, standing in STANDING.items():
+        phone = stage.phone(person)
+        given = {"customer_id": stage.ids["Shop"], "subject": "Send the price list"}
+        own = phone.create("follow_up", **given)
+        for_rob = phone.create("follow_up", **given, owner_id=stage.ids["rob"])
+        receipts = phone.push(own, for_rob)
+        expected = ["parked" if standing == "stranger" else "taken"]
+        expected += ["taken" if standing in {"own", *ABOVE} else "parked"]
+        assert list(map(verdict, receipts)) == expected, (person, receipts)
+        made = stored(stage, "follow_up")
+        assert [one["entity"] in made for one in (own, for_rob)] == [word == "taken" for word in expected]
+        if expected[0] == "taken":
+            assert made[own["entity"]]["owner_id"] == stage.ids[person]
+
+
+def test_a_follow_up_is_handed_over_by_who_leads_its_owner_to_people_they_lead(stage: World) -> None:
+    rob, mia, boss = map(stage.phone, ("rob", "mia", "boss"))
+    promise = rob.create("follow_up", customer_id=stage.ids["Shop"], subject="Call")
+    rob.push(promise)
+
+    def hand_over(phone: Any, to: str) -> tuple[str, str | None]:
+        change = op("follow_up", "owner_id", stage.ids[to])
+        handed = phone.mutation("follow_up", promise["entity"], "update", [change], base=head(stage))
+        (receipt,) = phone.push(handed)
+        return verdict(receipt), receipt["code"]
+
+    assert hand_over(rob, "ria") == ("parked", "FORBIDDEN")
+    assert hand_over(mia, "sam") == ("parked", "SCOPE_LOST")
+    assert hand_over(mia, "ria") == ("taken", None)
+    assert hand_over(boss, "sam") == ("taken", None)
+
+
+def test_a_thing_is_commented_on_by_who_sees_it(stage: World) -> None:
+    rob = stage.phone("rob")
+    visit = rob.check_in(stage.ids["Shop"])
+    promise = rob.create("follow_up", customer_id=stage.ids["Shop"], subject="Call")
+    assert {receipt["status"] for receipt in rob.push(visit, promise)} == {"applied"}
+    things = [
+        ("customer", stage.ids["Shop"], {"own", "mate", *ABOVE}),
+        ("visit", visit["entity"], {"own", *ABOVE}),
+        ("follow_up", promise["entity"], {"own", *ABOVE}),
+        ("visit", str(uuid4()), set()),
+    ]
+    for person, standing in STANDING.items():
+        phone = stage.phone(person)
+        for kind, entity, seen_by in things:
+            # Who left still says what they have to say: it is evidence, as a visit is.
+            may = standing in seen_by or (person, kind) == ("gone", "customer")
+            said = phone.create("comment", on_kind=kind, on_id=entity, body=f"{person} was here")
+            (receipt,) = phone.push(said)
+            assert verdict(receipt) == ("taken" if may else "parked"), (person, kind, receipt)
+            assert receipt["code"] == (None if may else "SCOPE_LOST")
+            assert (said["entity"] in stored(stage, "comment")) == may
 
 
 def test_visits_are_planned_by_the_rep_or_their_manager(stage: World) -> None:
