@@ -82,12 +82,13 @@ def plan(token: Token | None, granted: Collection[str], head: int, floor: int, *
 
     Without a token everything is read from 0. `forget` (an unreadable token, another client's, a restored server), or a
     position below `floor` (tombstones may be gone), makes a scope start again, named in `reset`; a scan that is past the
-    floor has sent what was collected. A scope granted while a scan is under way waits for the next one.
+    floor has sent what was collected. A scope that is granted no more is dropped even then: whoever holds the token may
+    hold its rows. A scope granted while a scan is under way waits for the next one.
     """
+    drop = sorted(set(token.positions) - set(granted)) if token else []
     if token is None or forget:
         reset = sorted(granted) if forget else []
-        return Plan([], reset, dict.fromkeys(granted, 0), False, head, None)
-    drop = sorted(set(token.positions) - set(granted))
+        return Plan(drop, reset, dict.fromkeys(granted, 0), False, head, None)
     reached = token.cursor[0] if token.upto is not None and token.cursor else 0
     stale = {
         scope

@@ -32,6 +32,11 @@ def test_what_is_granted_no_more_is_dropped_and_what_is_new_is_read_from_its_beg
     assert (found.drop, found.reset, found.positions) == (["a"], [], {"b": 5, "c": 0})
 
 
+def test_what_is_granted_no_more_is_dropped_even_where_all_the_rest_is_read_again() -> None:
+    found = plan(token({"a": 5, "b": 5}), ["b", "c"], 9, 0, forget=True)
+    assert (found.drop, found.reset, found.positions) == (["a"], ["b", "c"], {"b": 0, "c": 0})
+
+
 def test_a_position_below_the_floor_is_read_again_and_one_at_it_goes_on() -> None:
     found = plan(token({"a": 4, "b": 5, "c": 0}), ["a", "b", "c"], 9, 5, forget=False)
     assert found.reset == ["a"] and found.positions == {"a": 0, "b": 5, "c": 0}
