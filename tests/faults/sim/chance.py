@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from server.exchange.kinds import VERDICTS
 from tests.faults.sim.phone import Phone
 from tests.faults.sim.play import Play, Step
 
@@ -67,11 +68,11 @@ class Chance:
     def work(self, play: Play, phone: Phone) -> Step | None:
         """Somebody writes something."""
         role = play.names[phone.person]
-        ways = [self.customer, self.visit, self.visit]
+        ways = [self.customer, self.visit, self.visit, self.follow_up, self.talk, self.decide]
         if role in {"mia", "boss", "admin", "max"}:
-            ways = [self.customer, self.manage, self.visit]
+            ways = [self.customer, self.manage, self.visit, self.follow_up, self.talk, self.decide, self.decide]
         if role == "admin":
-            ways = [self.manage, self.people, self.customer]
+            ways = [self.manage, self.people, self.customer, self.decide]
         step = self.random.choice(ways)(play, phone)
         if step is None:
             return None
@@ -170,6 +171,71 @@ class Chance:
             about |= {"status": "done", "check_in": {"moment": -90}, "check_out": {"moment": -20}}
             about |= {"minutes": self.word()}
         return {"kind": "visit", "entity": entity, "verb": "create", "set": about}
+
+    def follow_up(self, play: Play, phone: Phone) -> Step | None:
+        known = self._some(play, phone, "follow_up")
+        roll = self.random.random()
+        if known and roll < 0.65:
+            entity = self.random.choice(known)
+            status = (phone.shown("follow_up", play.ids[entity]) or {}).get("status")
+            step: Step = {"kind": "follow_up", "entity": entity, "verb": "update"}
+            if roll < 0.15:
+                return step | {"set": {"due_date": f"2026-03-{self.random.randrange(10, 29)}"}}
+            if roll < 0.3:
+                return step | {"set": {"note": self._text(play, phone, "follow_up", entity, "note")}}
+            if roll < 0.36:
+                return step | {"set": {"owner_id": f"@{self.random.choice(REPS)}"}}
+            if status == "open":
+                return step | {"set": {"status": "done", "done": {"moment": 0}}}
+            return step | {"set": {"status": "open"}}
+        customer = self._one(play, phone, "customer")
+        if customer is None:
+            return None
+        owner = play.names[phone.person]
+        about = {"customer_id": f"@{customer}", "subject": self.word(), "due_date": "2026-03-09", "status": "open"}
+        if owner not in REPS:
+            about["owner_id"] = f"@{self.random.choice(REPS)}"
+        return {"kind": "follow_up", "entity": f"f{self.word()}", "verb": "create", "set": about}
+
+    def talk(self, play: Play, phone: Phone) -> Step | None:
+        """A comment on something, or the wish to correct a visit that is done."""
+        if self.random.random() < 0.5:
+            kind = self.random.choice(("customer", "visit", "follow_up"))
+            entity = self._one(play, phone, kind)
+            if entity is None:
+                return None
+            about = {"on_kind": kind, "on_id": f"@{entity}", "body": self.word()}
+            return {"kind": "comment", "entity": f"t{self.word()}", "verb": "create", "set": about}
+        visit = self._one(play, phone, "visit")
+        if visit is None:
+            return None
+        changes = self.random.choice(({"outcome": self.word()}, {"minutes": self.word()}, {"mode": "phone"}))
+        about = {"visit_id": f"@{visit}", "reason": self.word(), "changes": changes}
+        return {"kind": "amendment", "entity": f"a{self.word()}", "verb": "create", "set": about}
+
+    def decide(self, play: Play, phone: Phone) -> Step | None:
+        """A word on something that awaits one, or on something decided before."""
+        kind = self.random.choice(("conflict", "conflict", "parked", "parked", "suggestion", "amendment", "visit"))
+        known = sorted(one for one in phone.replica.rows if one[0] == kind)
+        if not known:
+            return None
+        key = self.random.choice(known)
+        data = phone.replica.rows[key].data
+        the: dict[str, Any] = {"kind": kind}
+        if kind == "visit":
+            if key[1] not in play.names:
+                return None
+            about: Any = f"@{play.names[key[1]]}"
+        else:
+            which = "visit_id" if kind == "amendment" else "entity"
+            if data.get(which) not in play.names:
+                return None
+            the |= {which: play.names[data[which]]}
+            the |= {name: data[name] for name in ("field", "code", "reason") if data.get(name) is not None}
+            about = {"the": the}
+        verdict = self.random.choice(VERDICTS[kind])
+        said = {"on_kind": kind, "on_id": about, "verdict": verdict, "word": self.word()}
+        return {"kind": "decision", "entity": f"d{self.word()}", "verb": "create", "set": said}
 
     def manage(self, play: Play, phone: Phone) -> Step | None:
         entity = self._one(play, phone, "customer")

@@ -7,6 +7,7 @@ writer may come in between, the database may be locked by somebody else; nothing
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,7 +116,7 @@ class House:
         happening = getattr(self, name)
         setattr(self, name, None)
         if happening is not None:
-            happening()
+            contextvars.Context().run(happening)  # a request of its own, not a part of this one
 
     def close(self) -> None:
         """Give everything back."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from server.exchange.check import check
-from server.exchange.kinds import VISIT, WRITABLE
+from server.exchange.kinds import READABLE, VISIT, WRITABLE
 from sync.mutation import canonical
 from sync.text import merge
 from tests.faults.sim.house import ORG
@@ -16,7 +16,7 @@ from tests.faults.sim.phone import Phone
 from tests.faults.sim.play import Entry, Play
 from tests.faults.sim.view import Tables, authorised, judged
 
-WORD = re.compile(r"\bw\d+x\b")
+WORD = re.compile(r"w\d+x")
 """Everything that is typed in a history carries a word of its own, so that it can be found again."""
 
 Law = Callable[[Play, Tables], Iterator[str]]
@@ -142,9 +142,13 @@ def every_typed_value_is_reachable(play: Play, tables: Tables) -> Iterator[str]:
     """A value that was typed stands in the record, lies in a conflict or parked, or was replaced by somebody who saw it."""
     places: dict[str, set[str]] = {}
     for (kind, _), row in tables.entities():
-        if kind in {"conflict", "parked", "suggestion", "amendment"} or kind in WRITABLE:
+        if kind in READABLE:
             for word in WORD.findall(json.dumps(row, default=str, ensure_ascii=False)):
                 places.setdefault(word, set()).add(kind)
+    for revision in tables.revisions:
+        if revision["cause"]:  # somebody decided it, and what was before can be read in the history
+            for word in WORD.findall(json.dumps(revision["changes"], ensure_ascii=False)):
+                places.setdefault(word, set()).add("history")
     entries: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
     first: set[str] = set()
     for entry in tables.journal:
@@ -152,7 +156,7 @@ def every_typed_value_is_reachable(play: Play, tables: Tables) -> Iterator[str]:
             continue
         first.add(entry["mutation_id"])
         body = json.loads((entry["payload"] or b"{}").decode("utf-8", "surrogatepass"))
-        entries.setdefault(entry["entity"], []).append((entry, body))
+        entries.setdefault(tables.stays(entry["entity"]), []).append((entry, body))
     for known in entries.values():
         for number, (entry, body) in enumerate(known):
             if entry["status"] not in {"applied", "merged"}:
@@ -231,17 +235,21 @@ def evidence_never_changes(play: Play, tables: Tables) -> Iterator[str]:
 def states_are_legal(play: Play, tables: Tables) -> Iterator[str]:
     """A visit that is done was begun as one or went there; done stays done."""
     done: set[str] = set()
+    tried = {entry["entity"] for entry in tables.journal if entry["status"] == "parked" and _says_done(entry)}
     for entry in tables.journal:
         if entry["kind"] != "visit" or entry["status"] not in {"applied", "merged"}:
             continue
-        body = json.loads(entry["payload"])
-        if any(op.get("field") == "status" and op.get("new") == "done" for op in body.get("ops") or []):
+        if _says_done(entry):
             done.add(entry["entity"])
     for entity, row in tables.rows["visit"].items():
         if entity in done and row["status"] != "done":
             yield f"{_named(play, ('visit', entity))} was done and is {row['status']}"
-        if row["status"] == "done" and entity not in done:
+        if row["status"] == "done" and entity not in done | tried:
             yield f"{_named(play, ('visit', entity))} is done and nobody said so"
+
+
+def _says_done(entry: dict[str, Any]) -> bool:
+    return entry["kind"] == "visit" and b'"new":"done"' in (entry["payload"] or b"")
 
 
 def nothing_comes_back(play: Play, tables: Tables) -> Iterator[str]:
@@ -272,7 +280,10 @@ def nothing_comes_back(play: Play, tables: Tables) -> Iterator[str]:
                     base = body["base"] if body["base"] < entry["version"] else 0
                     if base >= version or whose == root:
                         tags[key] = False
+    decided = {revision["entity"] for revision in tables.revisions if revision["cause"]}
     for entity, row in tables.rows["customer"].items():
+        if entity in decided or row.get("merged_into"):
+            continue
         if row["archived"] != archived.get(("customer", entity), False):
             word = "is archived and nobody said so" if row["archived"] else "was archived and came back"
             yield f"{_named(play, ('customer', entity))} {word}"

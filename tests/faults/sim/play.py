@@ -488,11 +488,28 @@ class Play:
             return self.ids.get(given[1:], _UNKNOWN)
         if isinstance(given, dict) and given.keys() == {"moment"}:
             return phone.moment(given["moment"])
+        if isinstance(given, dict) and given.keys() == {"the"}:
+            return self._the(phone, given["the"])
         if isinstance(given, dict) and given.keys() == {"fix"}:
             lat, lon = PLACE
             taken = instant_text(phone.wall(given["fix"]))
             return {"lat": lat, "lon": lon, "accuracy_m": 8, "taken_at": taken}
         return given
+
+
+    def _the(self, phone: Phone, wanted: dict[str, Any]) -> Any:
+        """The id of the first record that this phone holds with these members."""
+        members = {
+            name: self.ids.get(value) if name in {"entity", "visit_id"} else value
+            for name, value in wanted.items()
+        }
+        kind = members.pop("kind")
+        if "about" in members:
+            members["kind"] = members.pop("about")
+        for (known, one), held in sorted(phone.replica.rows.items()):
+            if known == kind and members.items() <= held.data.items():
+                return one
+        return _UNKNOWN
 
 
 _UNKNOWN = object()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,13 +12,14 @@ import orjson
 from sqlalchemy import select
 
 from server.exchange.kinds import READABLE
-from server.exchange.model import Batch, Client, Journal
+from server.exchange.model import Batch, Client, Journal, Revision
 from server.exchange.pull import _parked
 from tests.faults.sim.house import ORG
 
 WINDOW_DAYS = 180
 
 Key = tuple[str, str]
+Row = Mapping[str, Any]
 
 
 class Tables:
@@ -35,6 +37,8 @@ class Tables:
                 select(Journal.__table__).where(Journal.org_id == ORG).order_by(Journal.n)
             ).mappings()
         ]
+        revisions = connection.execute(select(Revision.__table__).where(Revision.org_id == ORG)).mappings()
+        self.revisions = [dict(row) for row in revisions]
         batches = connection.execute(select(Batch.__table__).where(Batch.org_id == ORG)).mappings()
         self.batches = {row["version"]: dict(row) for row in batches}
         clients = connection.execute(select(Client.__table__).where(Client.org_id == ORG)).mappings()
@@ -65,6 +69,14 @@ class Tables:
             return set()
         return {team for team in parents if person["team_id"] in _upwards(parents, team)}
 
+    def stays(self, entity: str) -> str:
+        """The customer that a merged one became, else the entity itself."""
+        seen: set[str] = set()
+        while entity not in seen and (row := self.rows["customer"].get(entity)) and row.get("merged_into"):
+            seen.add(entity)
+            entity = row["merged_into"]
+        return entity
+
     @property
     def shares(self) -> bool:
         """Whether the members of a team see each other's customers."""
@@ -86,51 +98,103 @@ def authorised(tables: Tables, person_id: str, now: datetime) -> set[Key]:
     if person is None or not person["active"]:
         return set()
     led = tables.led_by(person)
-    member = led | ({person["team_id"]} if person["team_id"] else set())
-    since = (now - timedelta(days=WINDOW_DAYS)).date().isoformat()
-    found: set[Key] = set()
-    for (kind, entity), row in tables.entities():
-        if READABLE[kind].org_wide:
-            mine = True
-        elif kind == "customer":
-            mine = row["owner_id"] == person_id or row["team_id"] in (member if tables.shares else led)
-        elif kind == "visit":
-            mine = row["rep_id"] == person_id or (row["trust"] == "review" and _team(tables, row) in led)
-            mine = mine and (row["day"] is None or row["day"] >= since)
-        elif kind in {"parked", "conflict"}:
-            mine = _concerns(tables, kind, entity, row, person_id, led)
-        else:
-            continue
-        if mine:
-            found.add((kind, entity))
-    return found
+    reader = Reader(
+        tables,
+        person_id,
+        led,
+        led | ({person["team_id"]} if person["team_id"] else set()),
+        (now - timedelta(days=WINDOW_DAYS)).date().isoformat(),
+    )
+    return {
+        (kind, entity)
+        for (kind, entity), row in tables.entities()
+        if READABLE[kind].org_wide or (kind in _MAY and _MAY[kind](reader, entity, row))
+    }
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who reads: the teams they lead, the teams they are in or lead, the first day of visits they hold."""
+
+    tables: Tables
+    person: str
+    led: set[str]
+    member: set[str]
+    since: str
+
+    def leads(self, person_id: str | None) -> bool:
+        """Whether they lead the team that somebody is in now."""
+        person = self.tables.rows["person"].get(person_id or "")
+        return bool(person and person["team_id"] in self.led)
+
+    def customer(self, _: str, row: Row) -> bool:
+        """Its owner; its team, or its leads alone where teams do not share."""
+        return row["owner_id"] == self.person or row["team_id"] in (
+            self.member if self.tables.shares else self.led
+        )
+
+    def visit(self, _: str, row: Row) -> bool:
+        """Its rep, and in review their leads; of the last 180 days."""
+        mine = row["rep_id"] == self.person or (row["trust"] == "review" and self.leads(row["rep_id"]))
+        return mine and (row["day"] is None or row["day"] >= self.since)
+
+    def follow_up(self, _: str, row: Row) -> bool:
+        """Its owner, and while it is open their leads."""
+        return row["owner_id"] == self.person or (row["status"] == "open" and self.leads(row["owner_id"]))
+
+    def comment(self, _: str, row: Row) -> bool:
+        """Its author, and whoever may see what it is about (a visit of any age)."""
+        on = self.tables.rows[row["on_kind"]].get(row["on_id"])
+        ageless = replace(self, since="")
+        return row["created_by"] == self.person or bool(
+            on and _MAY[row["on_kind"]](ageless, row["on_id"], on)
+        )
+
+    def amendment(self, _: str, row: Row) -> bool:
+        """The visit's rep and their leads."""
+        visit = self.tables.rows["visit"][row["visit_id"]]
+        return visit["rep_id"] == self.person or self.leads(visit["rep_id"])
+
+    def suggestion(self, _: str, row: Row) -> bool:
+        """Its author, the customer's owner of now, who leads its team."""
+        about = self.tables.rows["customer"].get(row["customer_id"], {})
+        return self.person in (row["author_id"], about.get("owner_id")) or about.get("team_id") in self.led
+
+    def decision(self, _: str, row: Row) -> bool:
+        """Its author, and whoever sees what it is about."""
+        on = self.tables.rows[row["on_kind"]].get(row["on_id"])
+        ageless = replace(self, since="")
+        return row["author_id"] == self.person or bool(
+            on and _MAY[row["on_kind"]](ageless, row["on_id"], on)
+        )
+
+    def parked(self, _: str, row: Row) -> bool:
+        """Its author and their leads."""
+        return row["author_id"] == self.person or self.leads(row["author_id"])
+
+    def conflict(self, entity: str, row: Row) -> bool:
+        """As a parked one, and whoever wrote the value that was overruled."""
+        lost = row.get("lost_author_id") or _overruled(self.tables, entity, row)
+        overruled = lost if row["kept_by"] == "incoming" else None
+        return self.person == overruled or self.parked(entity, row)
+
+
+_MAY: Mapping[str, Callable[[Reader, str, Row], bool]] = {
+    "customer": Reader.customer,
+    "visit": Reader.visit,
+    "follow_up": Reader.follow_up,
+    "comment": Reader.comment,
+    "amendment": Reader.amendment,
+    "suggestion": Reader.suggestion,
+    "decision": Reader.decision,
+    "parked": Reader.parked,
+    "conflict": Reader.conflict,
+}
 
 
 def judged(kind: str) -> bool:
     """Whether `authorised` knows this kind."""
-    return READABLE[kind].org_wide or kind in {"customer", "visit", "parked", "conflict"}
-
-
-def _team(tables: Tables, visit: Mapping[str, Any]) -> str | None:
-    rep = tables.rows["person"].get(visit["rep_id"])
-    return rep["team_id"] if rep else None
-
-
-def _concerns(
-    tables: Tables, kind: str, entity: str, row: Mapping[str, Any], person_id: str, led: set[str]
-) -> bool:
-    """Its author, whoever was overruled, and the leads of the team the author was in when it was made."""
-    if person_id in {row["author_id"], row.get("lost_author_id"), _overruled(tables, entity, row)}:
-        return True
-    batch = tables.batches.get(_made_at(tables, kind, entity, row))
-    return bool(batch and batch["team_id"] in led)
-
-
-def _made_at(tables: Tables, kind: str, entity: str, row: Mapping[str, Any]) -> int:
-    for entry in tables.journal:
-        if kind == "conflict" and entity in entry["conflicts"]:
-            return int(entry["version"])
-    return int(row["version"])
+    return READABLE[kind].org_wide or kind in _MAY
 
 
 def _overruled(tables: Tables, entity: str, row: Mapping[str, Any]) -> str | None:
