@@ -122,6 +122,23 @@ test('a customer that was taken away stays until the change on it is confirmed',
   expect((await phone.held()).has('customer c1')).toBe(false);
 });
 
+test('what a server put back to a backup holds replaces a newer row', async () => {
+  const phone = await Phone.make();
+  const { replica, outbox } = phone.desk;
+  const { id } = await outbox.client();
+  const row = (version: number, name: string) => ({
+    kind: 'customer',
+    id: 'c1',
+    version,
+    scopes: { 'person:me': 1 as const },
+    data: { name },
+  });
+  const rest = { drop: [], acked_seq: 0, more: false };
+  await replica.apply({ ...rest, rows: [row(9, 'lost')], reset: [], token: '1' }, null, id, new Set());
+  await replica.apply({ ...rest, rows: [row(5, 'kept')], reset: ['person:me'], token: '2' }, '1', id, new Set());
+  expect((await phone.held()).get('customer c1')).toEqual({ name: 'kept' });
+});
+
 test('a dropped or reset scope never touches the outbox', async () => {
   const server = new Server();
   const phone = await Phone.make();

@@ -134,6 +134,8 @@ export class Replica extends Dexie {
           .equals(scope)
           .modify((row: Row) => {
             row.scopes = row.scopes.map((s) => (s === scope ? `~${scope}` : s));
+            // A server that was put back to a backup may hold an older version than this: what comes now is right.
+            row.version = 0;
           });
       }
 

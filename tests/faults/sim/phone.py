@@ -431,6 +431,7 @@ class Phone:
             for held in rows.values():
                 if scope in held.scopes:
                     held.scopes = held.scopes - {scope} | {f"~{scope}"}
+                    held.version = 0  # the server may have been put back: whatever it sends now is right
         for wire in page["rows"]:
             key = (wire["kind"], wire["id"])
             held = rows.get(key)
