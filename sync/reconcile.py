@@ -21,10 +21,8 @@ for a set ``field`` -> {element: the same of its addition}. An element or field 
 from __future__ import annotations
 
 import dataclasses
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sync import receipt
 from sync.mutation import OPS, SCHEMA, VERBS, Author, Mutation, Op, canonical
@@ -67,8 +65,7 @@ class Entity:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(NamedTuple):
     """Two values for one field: ``kept`` stands, ``lost`` can be restored. ``kept_by`` tells whose ``kept`` is.
 
     For ``TEXT_KEPT_BOTH`` kept is the merged text and lost the text it grew from; for ``EDIT_ARCHIVED`` the field is
@@ -246,7 +243,17 @@ class _Update:
             if field.kind == "state" and not self._go(op):
                 return _invalid(op.field)
         for op, field in zip(ops, fields, strict=True):
-            if field.kind != "state" and not self._settle(op, field):
+            kind = field.kind
+            settled = True
+            if kind == "value":
+                settled = self._set_value(op, field)
+            elif kind == "text":
+                settled = self._set_text(op, field)
+            elif kind == "set":
+                settled = self._set_members(op)
+            elif kind == "evidence":
+                settled = self._set_evidence(op, field)
+            if not settled:
                 return _invalid(op.field)
         return self._finish()
 
@@ -260,28 +267,26 @@ class _Update:
         known = name in self.policy.fields
         return self.current.values.get(name) if known else self.current.extra.get(name)
 
-    def _settle(self, op: Op, field: Field) -> bool:
-        if field.kind == "value":
-            return self._set_value(op, field)
-        if field.kind == "text":
-            return self._set_text(op, field)
-        if field.kind == "set":
-            return self._set_members(op)
-        return self._set_evidence(op, field)
-
     def _set_value(self, op: Op, field: Field) -> bool:
-        same: Callable[[Any, Any], bool] = _same_json if field is _UNKNOWN_VALUE else operator.eq
-        now, new = self._now(op.field), op.new
-        if same(now, new):
-            return True
-        if not same(now, op.old):
-            version, chain, role = _stamp(self.current.stamps, op.field)
+        name, new = op.field, op.new
+        if field is _UNKNOWN_VALUE:
+            now = self.current.extra.get(name)
+            if _same_json(now, new):
+                return True
+            seen = _same_json(now, op.old)
+        else:
+            now = self.current.values.get(name)
+            if now == new:
+                return True
+            seen = now == op.old
+        if not seen:
+            version, chain, role = _stamp(self.current.stamps, name)
             if version > self.mutation.base and chain != self.author.chain:
-                if _outranks(field.authority, role, self.author.role):
-                    self._conflict(op.field, now, new, "current", receipt.FIELD_CONFLICT)
+                if field.authority is not None and _outranks(field.authority, role, self.author.role):
+                    self.conflicts.append(Conflict(name, now, new, "current", receipt.FIELD_CONFLICT))
                     return True
-                self._conflict(op.field, new, now, "incoming", receipt.FIELD_CONFLICT)
-        self.changes[op.field] = new
+                self.conflicts.append(Conflict(name, new, now, "incoming", receipt.FIELD_CONFLICT))
+        self.changes[name] = new
         return True
 
     def _set_text(self, op: Op, field: Field) -> bool:
@@ -457,8 +462,9 @@ def _stamp(stamps: dict[str, Any], field: str, element: str | None = None) -> tu
         found = found.get(element)
     if found is None:
         found = stamps.get("*")
-    match found:
-        case [int(version), str(chain), str(role)]:
+    if type(found) is list and len(found) == 3:
+        version, chain, role = found
+        if type(version) is int and type(chain) is str and type(role) is str:
             return version, chain, role
     return 0, "", ""
 

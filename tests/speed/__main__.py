@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.postgres import Cluster, cluster
-from tests.speed import board, phone, pull, push
+from tests.speed import board, merge, phone, pull, push
 
 PARTS: dict[str, Callable[[Cluster, Path], Iterator[str]]] = {
+    "merge": merge.run,
     "push": push.run,
     "pull": pull.run,
     "board": board.run,

@@ -2,12 +2,14 @@
 
 import copy
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from server.exchange.kinds import READABLE
 from sync.mutation import OPS, VERBS, Author, Moment, Mutation, Op, canonical
 from sync.receipt import MERGED_CODES, PARKED_CODES
 from sync.reconcile import Entity, Outcome, apply_outcome, reconcile
@@ -40,7 +42,9 @@ JSON = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(ODD_TEXT, inner, max_size=3)),
     max_leaves=6,
 )
-FIELD = st.one_of(st.sampled_from([*CUSTOMER.fields, *VISIT.fields]), ODD_TEXT)
+ALL = [*POLICIES.values(), *(kind.policy for kind in READABLE.values())]
+KINDS = sorted({policy.kind for policy in ALL})
+FIELD = st.one_of(st.sampled_from(sorted({name for policy in ALL for name in policy.fields})), ODD_TEXT)
 ANY_OP = st.builds(
     Op, FIELD, st.one_of(st.sampled_from(sorted(OPS)), ODD_TEXT), JSON, JSON, st.lists(JSON, max_size=3)
 )
@@ -55,7 +59,7 @@ ANY_MUTATION = st.builds(
     st.just(1),
     st.just(ID),
     st.sampled_from([1, 1, 1, 1, 0, 2]),
-    st.sampled_from(["visit", "customer", "visit", "customer", "ghost"]),
+    st.sampled_from([*KINDS, "visit", "customer", "ghost"]),
     st.just(ID),
     st.one_of(st.sampled_from([*sorted(VERBS), "update", "update", "create"]), ODD_TEXT),
     st.integers(-2, 40),
@@ -83,12 +87,14 @@ ANY_ENTITY = st.one_of(
 )
 
 
-@given(ANY_ENTITY, ANY_MUTATION, AUTHOR, st.sampled_from(sorted(POLICIES)))
-def test_every_input_has_an_outcome(entity, asked, author, kind):
+@given(ANY_ENTITY, ANY_MUTATION, AUTHOR, st.sampled_from(ALL), st.sampled_from([True, True, True, False]))
+def test_every_input_has_an_outcome_whatever_the_policy(entity, asked, author, policy, named):
+    if named:
+        asked = replace(asked, kind=policy.kind)
     before = copy.deepcopy((entity, asked))
-    outcome = reconcile(entity, asked, author, POLICIES[kind])
+    outcome = reconcile(entity, asked, author, policy)
     assert canonical_of((entity, asked)) == canonical_of(before), "it changed its arguments"
-    assert canonical_of(outcome) == canonical_of(reconcile(entity, asked, author, POLICIES[kind]))
+    assert canonical_of(outcome) == canonical_of(reconcile(entity, asked, author, policy))
     assert_consistent(outcome)
     if outcome.status in ("applied", "merged"):
         apply_outcome(entity, outcome, asked, author, 50)
