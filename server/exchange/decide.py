@@ -19,6 +19,7 @@ from server.exchange import rights
 from server.exchange.documents import Item, item_of
 from server.exchange.follow import judge_visit
 from server.exchange.kinds import UNDECIDED, WRITABLE
+from server.exchange.merge import merge
 from server.exchange.model import Decision
 from server.exchange.rights import Refusal
 from server.exchange.settle import asked_about, judge, settle, take
@@ -82,8 +83,8 @@ def carry_out(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> Non
 
 def _about(work: Work, mutation: Mutation, given: Mapping[str, Any]) -> tuple[About, str | None]:
     first, by, _ = work.verdict_on(given["on_kind"], given["on_id"])
-    names = ("on_kind", "on_id", "verdict", "word")
-    return About(mutation, *(given.get(name) for name in names), first), by  # type: ignore[arg-type]
+    about = About(mutation, given["on_kind"], given["on_id"], given["verdict"], given.get("word"), first)
+    return about, by
 
 
 def _unseat(work: Work, on_id: str, now: str) -> None:
@@ -402,7 +403,19 @@ def _back(work: Work, about: About, thing: Mapping[str, Any]) -> Item | None:
     return _item(work, about, thing["kind"], thing["entity"], "update", thing["version"], ops)
 
 
-PURPOSES: dict[str, tuple[Refuse, Carry]] = {}
+def _merge_refused(work: Work, about: About) -> Refusal | None:
+    return about.cannot if about.first == "approve" else None  # what is one place now has been written to as one
+
+
+def _merge_carried(work: Work, about: About) -> bool:
+    thing = _thing(work, about)
+    if about.verdict == "approve":
+        merge(work, thing["into"], thing["entity"])
+    work.remake("suggestion", thing, **_closed(work, about.verdict))
+    return True
+
+
+PURPOSES: dict[str, tuple[Refuse, Carry]] = {"merge": (_merge_refused, _merge_carried)}
 """Purposes of suggestions that are no edit: why not, and what approving or declining one does."""
 
 

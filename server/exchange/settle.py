@@ -292,7 +292,7 @@ def asked_about(work: Work, judged: Judged) -> str | None:
         return None
     if judged.field == "customer_id":  # a plan for a customer that went to somebody else
         customer = next((op.new for op in mutation.ops if op.field == "customer_id"), None)
-        return customer if is_uuid(customer) and work.held_lately(customer) else None
+        return str(customer) if is_uuid(customer) and work.held_lately(str(customer)) else None
     if row.entity is not None and judged.field is None and work.held_lately(row.id, "visit"):
         return str(row.values()["customer_id"])
     return None
