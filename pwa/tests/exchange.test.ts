@@ -69,6 +69,24 @@ describe('whatever the network, the phone and the server do', () => {
     );
   });
 
+  test('what went under an earlier client id is sent again before what followed it', async () => {
+    const server = new Server();
+    const one = await Phone.make();
+    await one.exchange(server);
+    const backup = server.backup();
+    const saved = await one.save(change('b', 'create', [set('minutes', 'b')]));
+    await one.exchange(server);
+    const two = await one.clone();
+    await one.save(change('a', 'create', [set('minutes', 'a')]));
+    saved.push(...(await two.save(change('b', 'update', [set('minutes', 'c', 'b')]))));
+    await calm(server, one, two); // the copy takes another client id
+    server.restore(backup);
+    await calm(server, two);
+    expect(server.state.applied.map((m) => m.id).filter((id) => saved.includes(id))).toEqual(saved);
+    one.close();
+    two.close();
+  });
+
   test('a copied profile loses nothing and doubles nothing, even when the server is put back to a backup', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -135,7 +135,12 @@ test('what a server put back to a backup holds replaces a newer row', async () =
   });
   const rest = { drop: [], acked_seq: 0, more: false };
   await replica.apply({ ...rest, rows: [row(9, 'lost')], reset: [], token: '1' }, null, id, new Set());
-  await replica.apply({ ...rest, rows: [row(5, 'kept')], reset: ['person:me'], token: '2' }, '1', id, new Set());
+  await replica.apply(
+    { ...rest, rows: [row(5, 'kept')], reset: ['person:me'], token: '2' },
+    '1',
+    id,
+    new Set(),
+  );
   expect((await phone.held()).get('customer c1')).toEqual({ name: 'kept' });
 });
 

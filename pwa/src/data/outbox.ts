@@ -295,20 +295,19 @@ export class Outbox extends Dexie {
 
   /**
    * Queues again all that was ever confirmed and is still kept: the server may have been put back to a backup, and
-   * a copy of this profile may since have taken the numbers. Under the present client id the numbers stay; what
-   * went under earlier ids gets new ones, its ids tell the server what it still has. Returns whether there was
-   * anything.
+   * a copy of this profile may since have taken the numbers. Its ids tell the server what it still has. Where some
+   * of it went under an earlier client id, all gets new numbers under a new one: only so does what was saved first
+   * come first again. Returns whether there was anything.
    */
   async resendAll(): Promise<boolean> {
     return this.transaction('rw', this.kv, this.mutations, async () => {
       const client = await this.client();
-      const rows = (await this.mutations.where('state').equals('acked').toArray()).sort((a, b) => a.n - b.n);
+      const rows = await this.mutations.where('state').equals('acked').toArray();
       for (const row of rows) {
-        const seq = row.client === client.id ? row.seq : client.nextSeq++;
-        const again: Stored = { ...row, client: client.id, seq, state: 'unsent', settled: 0 };
-        await this.mutations.put({ ...again, receipt: null, ackedAt: null });
+        await this.mutations.put({ ...row, state: 'unsent', settled: 0, receipt: null, ackedAt: null });
       }
       if (rows.length > 0) await this.kv.put({ key: 'client', value: { ...client, acked: 0 } });
+      if (rows.some((row) => row.client !== client.id)) await this.fork(client.id);
       return rows.length > 0;
     });
   }

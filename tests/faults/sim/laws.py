@@ -78,9 +78,11 @@ def in_the_order_of_saving(play: Play, tables: Tables) -> Iterator[str]:
         if known is None or known.id in told:
             continue
         told.add(known.id)
-        if known.n < seen.get(known.phone, 0) and not known.moved:
+        if known.moved:
+            continue
+        if known.n < seen.get(known.outbox, 0):
             yield f"{_told(known)} was applied after what its phone saved later"
-        seen[known.phone] = max(seen.get(known.phone, 0), known.n)
+        seen[known.outbox] = max(seen.get(known.outbox, 0), known.n)
 
 
 def in_one_place(play: Play, tables: Tables) -> Iterator[str]:

@@ -68,6 +68,11 @@ class Outbox:
     acked: int = 0
     rows: list[Saved] = field(default_factory=list)
     next_n: int = 1
+    born: str = ""
+
+    def __post_init__(self) -> None:
+        """Remember the first client id: by it one outbox is told from the next."""
+        self.born = self.born or self.client
 
     def unsent(self) -> list[Saved]:
         """What nobody has confirmed, in the order of its numbers."""

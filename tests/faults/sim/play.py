@@ -37,7 +37,7 @@ class Entry:
     id: str
     phone: str
     n: int
-    root: str
+    outbox: str
     body: dict[str, Any]
     step: int
     acked: bool = False
@@ -110,15 +110,11 @@ class Play:
             row = phone.save(body)
         except StorageFailed:
             return True
-        root = self.ledger_root(phone)
-        self.ledger[row.id] = Entry(row.id, phone.name, row.n, root, row.body, self.at_step)
+        whose = f"{phone.name} {phone.outbox.born}"
+        self.ledger[row.id] = Entry(row.id, phone.name, row.n, whose, row.body, self.at_step)
         if "name" in step:
             self.mutations[step["name"]] = row.id
         return True
-
-    @staticmethod
-    def ledger_root(phone: Phone) -> str:
-        return phone.name
 
     def _body(self, phone: Phone, step: Step) -> dict[str, Any] | None:
         kind, verb = step["kind"], step["verb"]
