@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from server.customers.rules import alike_key, cell_of
+from server.customers.rules import alike_key, cell_of, distance_m
 from server.exchange.kinds import UNDECIDED
 from server.exchange.moving import take_customers_along
 from server.exchange.work import Row, Work
@@ -45,8 +45,11 @@ def judge_visit(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> N
             }
     if not work.actor.active:
         clock["after_deactivation"] = True
-    customer = work.row("customer", values["customer_id"])
-    place = customer.values() if customer.entity else {}
+    if "customer_id" in outcome.changes:
+        clock.pop("named", None)
+    if row.id in work.named and values["customer_id"] != work.named[row.id]:
+        clock["named"] = work.named[row.id]
+    place = _door(work, values, clock.get("named"))
     settings = _settings(work)
     known = place.get("lat") is not None and place.get("lon") is not None
     conclusions = rules.conclude(
@@ -125,6 +128,27 @@ FOLLOWS: dict[str, Follow] = {
     "team": redraw_audiences,
 }
 """Kind -> what follows a change of one."""
+
+
+def _door(work: Work, values: Mapping[str, Any], named: str | None) -> Mapping[str, Any]:
+    """The customer by whose place a visit is judged.
+
+    A visit to one that was merged since may have been at either door: the nearer one counts.
+    """
+    doors = [work.row("customer", one) for one in (values["customer_id"], named) if one]
+    known = [door.values() for door in doors if door.entity is not None]
+    fix = next(
+        (
+            values[name]
+            for name in ("check_in_fix", "check_in_best_fix")
+            if rules.is_position(values.get(name))
+        ),
+        None,
+    )
+    places = [door for door in known if door.get("lat") is not None and door.get("lon") is not None]
+    if len(places) < 2 or fix is None:
+        return (places or known or [{}])[0]
+    return min(places, key=lambda door: distance_m(fix["lat"], fix["lon"], door["lat"], door["lon"]))
 
 
 def _settings(work: Work) -> rules.Settings:

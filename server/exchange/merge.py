@@ -14,7 +14,6 @@ from server.customers.rules import Place, alike_key, cell_of, cells_near, probab
 from server.exchange.kinds import CUSTOMER, UNDECIDED
 from server.exchange.model import Suggestion
 from server.exchange.redirect import survivor
-from server.exchange.rights import relations_to
 from server.exchange.settle import made, suggestion
 from server.exchange.work import Row, Work
 from server.followups.model import Comment, FollowUp
@@ -125,7 +124,6 @@ def _suggest(work: Work, pairs: Mapping[str, tuple[str, str]]) -> None:
         into, gone = sorted(rows, key=_standing)
         work.made["suggestion", identity] = suggestion(work, identity, "merge", "customer", gone.id) | {
             "into": into.id,
-            "customer_id": into.id,
         }
 
 
@@ -150,17 +148,8 @@ def _place(values: Mapping[str, Any]) -> Place:
 # -- the merge ----------------------------------------------------------------------------------------------------------
 
 
-def may_merge(work: Work, one: str, other: str) -> bool:
-    """Whether the actor has a say in both customers: owns them, leads their teams, or administers everything."""
-    rows = [survivor(work, one), survivor(work, other)]
-    return all(
-        row.entity is not None and relations_to(work, row) & {"owner", "lead", "administrator"}
-        for row in rows
-    )
-
-
-def merge(work: Work, into_id: str, gone_id: str) -> list[str]:
-    """Make one customer of two, and return the ids of the conflicts that this made; none where they are one already.
+def merge(work: Work, into_id: str, gone_id: str) -> None:
+    """Make one customer of two; nothing is to be done where they are one already.
 
     What the one that stays lacks it gets from the other; tags and notes are united; where values differ, the one that
     stays keeps its own, and the other's is a conflict, to be taken at a tap. Visits, follow-ups and comments go along
@@ -168,13 +157,14 @@ def merge(work: Work, into_id: str, gone_id: str) -> list[str]:
     """
     into, gone = survivor(work, into_id), survivor(work, gone_id)
     if into.id == gone.id or into.entity is None or gone.entity is None:
-        return []
+        return
     if into.entity.archived and not gone.entity.archived:
         into, gone = gone, into
     stays, goes = into.entity, gone.entity
     assert stays is not None and goes is not None
     entity, lost = _united(work, stays, goes)
-    conflicts = [_conflict(work, into, gone, name) for name in lost]
+    for name in lost:
+        _conflict(work, into, gone, name)
     work.put(gone, replace(goes, archived=True, version=work.version))
     work.revise(gone, {"merged_into": [None, into.id]})
     gone.columns = {**gone.columns, "merged_into": into.id}
@@ -184,7 +174,6 @@ def merge(work: Work, into_id: str, gone_id: str) -> list[str]:
         "cell": cell_of(entity.values.get("lat"), entity.values.get("lon")),
     }
     _bring_along(work, gone.id, into.id)
-    return conflicts
 
 
 def _united(work: Work, stays: Entity, goes: Entity) -> tuple[Entity, list[str]]:
@@ -232,8 +221,8 @@ def _united(work: Work, stays: Entity, goes: Entity) -> tuple[Entity, list[str]]
     return replace(stays, values=values, extra=extra, stamps=stamps, version=work.version), lost
 
 
-def _conflict(work: Work, into: Row, gone: Row, field: str) -> str:
-    """Store a value of the customer that goes where it can be taken; returns the id."""
+def _conflict(work: Work, into: Row, gone: Row, field: str) -> None:
+    """Store a value of the customer that goes where it can be taken."""
     identity = str(uuid5(NAMESPACE_OID, f"conflict:merge:{gone.id}:{into.id}:{field}"))
     kept_author, kept_at = work.writer_of(into, field)
     lost_author, lost_at = work.writer_of(gone, field)
@@ -254,7 +243,6 @@ def _conflict(work: Work, into: Row, gone: Row, field: str) -> str:
         "became": None,
         **UNDECIDED,
     }
-    return identity
 
 
 def _bring_along(work: Work, gone: str, into: str) -> None:

@@ -196,7 +196,7 @@ class Suggestion(Synced, Model):
     __tablename__ = "suggestion"
     __table_args__ = (
         Index("ix_suggestion_customer", "org_id", "customer_id", "status"),
-        Index("ix_suggestion_entity", "org_id", "entity"),
+        Index("ix_suggestion_into", "org_id", "into"),
     )
 
     kind: Mapped[str] = mapped_column()

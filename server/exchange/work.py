@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 
 from server.customers.model import Customer
 from server.db import upsert
@@ -81,7 +81,7 @@ _SUGGESTED = select(Suggestion.__table__).where(
     Suggestion.org_id == bindparam("org"),
     or_(
         Suggestion.customer_id.in_(bindparam("ids", expanding=True)),
-        and_(Suggestion.purpose == "merge", Suggestion.entity.in_(bindparam("ids", expanding=True))),
+        Suggestion.into.in_(bindparam("ids", expanding=True)),
     ),
     Suggestion.status == "open",
 )

@@ -73,7 +73,7 @@ def _seen_by(connection: Connection, principal: Principal) -> Select[Any]:
 
 
 def _document(row: Any) -> dict[str, Any]:
-    zone = zone_of(row["due_zone"]) or zone_of(row["owner_zone"]) or UTC
+    zone = zone_of(row["due_zone"] or row["owner_zone"]) or UTC
     due = due_at(row["due_date"], row["due_time"], zone)
     return FOLLOW_UP.document(row) | {
         "id": row["id"],

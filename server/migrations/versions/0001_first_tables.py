@@ -318,7 +318,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "id"),
     )
     op.create_index("ix_suggestion_customer", "suggestion", ["org_id", "customer_id", "status"], unique=False)
-    op.create_index("ix_suggestion_entity", "suggestion", ["org_id", "entity"], unique=False)
+    op.create_index("ix_suggestion_into", "suggestion", ["org_id", "into"], unique=False)
 
     op.create_table(
         "position",
