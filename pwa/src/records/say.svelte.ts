@@ -1,5 +1,5 @@
 import { fromStore } from 'svelte/store';
-import { customer, kinds, outcomes, people, session, teams, today } from '../data';
+import { customer, kinds, outcomes, parked, people, session, teams, today } from '../data';
 import { recordWords, type RecordWords } from '../i18n/records';
 import { i18n } from '../i18n/i18n.svelte';
 import { fieldName, kindName, moment, valueOf, type Names } from './value';
@@ -8,6 +8,7 @@ const held = {
   people: fromStore(people),
   teams: fromStore(teams),
   kinds: fromStore(kinds),
+  parked: fromStore(parked),
   outcomes: fromStore(outcomes),
   session: fromStore(session),
   today: fromStore(today),
@@ -60,7 +61,13 @@ class RecordSay {
     let name = '';
     customer(id).subscribe((c) => (name = c?.name ?? ''))();
     if (name) this.#named.set(id, name);
-    return name;
+    return name || this.#unmade(id);
+  }
+  /** A customer whose making is parked: as it was typed. */
+  #unmade(id: string): string {
+    const made = held.parked.current.find((p) => p.entity === id && p.mutation?.verb === 'create');
+    const typed = made?.mutation?.ops.find((op) => op.field === 'name')?.new;
+    return typeof typed === 'string' ? typed : '';
   }
   field = (field: string): string => fieldName(field, this.names);
   kind = (kind: string): string => kindName(kind, this.names);

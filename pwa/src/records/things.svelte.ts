@@ -121,7 +121,7 @@ export function tell(thing: Thing): Told {
     return {
       icon: 'fork',
       title: parkedTitle(p),
-      about: typedName(p) || about(p.kind, p.entity, null) || '',
+      about: typedName(p),
       at: p.receivedAt,
     };
   }
@@ -160,14 +160,36 @@ export function typedName(p: Parked): string {
   const typed = p.mutation?.verb === 'create' && typeof op?.new === 'string' ? op.new : '';
   const at = p.mutation?.ops.find((o) => o.field === 'customer_id')?.new;
   const name =
-    typed || (typeof at === 'string' ? record.customer(at) : '') || subjectOf(p.kind, p.entity).name;
+    typed ||
+    (typeof at === 'string' ? record.customer(at) : '') ||
+    (p.mutation?.verb === 'create' ? '' : subjectOf(p.kind, p.entity).name);
   const author = p.authorId && p.authorId !== record.me ? record.person(p.authorId) : '';
   return [name, author].filter(Boolean).join(' · ');
 }
 
-/** Whether `one` waits for what `other` would have made. */
-export function waitsBehind(one: Parked, other: Parked): boolean {
-  if (one.id === other.id || one.code !== 'PARENT_PARKED' || one.status !== 'open') return false;
-  if (one.entity === other.entity) return other.code !== 'PARENT_PARKED';
-  return one.mutation?.ops.some((op) => op.new === other.entity) ?? false;
+/** Whether `one` waits directly for what `other` would have made. */
+function follows(one: Parked, other: Parked): boolean {
+  if (one.id === other.id || one.code !== 'PARENT_PARKED') return false;
+  if (other.mutation?.verb !== 'create') return false;
+  return one.entity === other.entity || (one.mutation?.ops.some((op) => op.new === other.entity) ?? false);
+}
+
+/** What waits for `thing`, directly or behind something else that does, oldest first. */
+export function waitingBehind(thing: Parked, all: Parked[]): Parked[] {
+  const found: Parked[] = [];
+  const open = all.filter((p) => p.status === 'open');
+  const walk = (one: Parked): void => {
+    for (const p of open) {
+      if (found.includes(p) || !follows(p, one)) continue;
+      found.push(p);
+      walk(p);
+    }
+  };
+  walk(thing);
+  return found.sort((a, b) => (a.mutation?.seq ?? 0) - (b.mutation?.seq ?? 0));
+}
+
+/** What `thing` waits for itself. */
+export function waitedFor(thing: Parked, all: Parked[]): Parked | undefined {
+  return all.find((p) => p.status === 'open' && follows(thing, p));
 }
