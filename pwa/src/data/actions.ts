@@ -164,7 +164,7 @@ export async function logPastVisit(input: PastVisitInput): Promise<Id> {
 
 /** Makes a customer, a lead of one's own; resolves with its id. */
 export async function createCustomer(input: NewCustomerInput): Promise<Id> {
-  const customer = uuid();
+  const customer = input.id ?? uuid();
   const ops = [set('name', input.name.trim())];
   for (const field of ['address', 'phone', 'contact', 'note'] as const) {
     const value = input[field]?.trim();

@@ -114,6 +114,9 @@ export { claim, moment, serverNow } from './clock';
 /** The server's reading side. `getBoard` uses ETag and keeps the last board seen for offline, with its age. */
 export { getBoard, getVisits, getServerVisit, getHistory, getRecordHistory } from './reading';
 
+/** Customers change hands, on the server: one, several, or all of a person's. */
+export { reassignCustomers, type Reassigned } from './territory';
+
 /** New version: `$update.available`, then `applyUpdate()` (reloads once; never by itself). Install question. */
 export { update, applyUpdate, install, askInstall } from './app';
 

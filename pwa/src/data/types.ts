@@ -532,6 +532,8 @@ export interface PlanInput {
   time?: string | null;
 }
 export interface NewCustomerInput {
+  /** The id of a customer whose making was refused, to make it anew with what hangs on it; else it gets one. */
+  id?: Id;
   name: string;
   address?: string;
   phone?: string;
