@@ -7,6 +7,7 @@ import { commitAllDecisions, resumeDecisions } from '../src/data/decisions';
 import { leave, needDesk, rowsChanged, sitDown } from '../src/data/desk';
 import { syncState } from '../src/data/exchange';
 import type { Me, Op, Role } from '../src/data/types';
+import type { WireReceipt } from '../src/data/wire';
 
 let person = 0;
 let me: Me;
@@ -160,13 +161,13 @@ describe('a decision', () => {
     const { outbox } = needDesk();
     const { id: client } = await outbox.client();
     const [m] = await outbox.unsent();
-    const receipt = {
+    const receipt: Omit<WireReceipt, 'seq' | 'id'> = {
       status: 'merged',
       code: 'STATE_CONFLICT',
       version: 9,
       conflicts: [],
       detail: null,
-    } as const;
+    };
     await outbox.accept(client, [{ seq: m!.seq, id: m!.id, ...receipt }]);
     needDesk().model.loadMutations(await outbox.all());
     await comes(conflict({ status: 'resolved', verdict: 'keep', decided_by: 'anna' }));
@@ -260,7 +261,13 @@ describe('what never left this phone', () => {
     expect(item()).toMatchObject({ status: 'open', needsYou: true });
     const { id: client } = await outbox.client();
     const [m] = await outbox.unsent();
-    const receipt = { status: 'noop', code: null, version: null, conflicts: [], detail: null } as const;
+    const receipt: Omit<WireReceipt, 'seq' | 'id'> = {
+      status: 'noop',
+      code: null,
+      version: null,
+      conflicts: [],
+      detail: null,
+    };
     await outbox.accept(client, [{ seq: m!.seq, id: m!.id, ...receipt }]);
     await outbox.prune(new Set(), Date.now() + 31 * 86_400_000);
     expect(await outbox.all()).toHaveLength(1);
