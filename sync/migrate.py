@@ -22,7 +22,8 @@ def upcast(
 ) -> dict[str, Any]:
     """The raw mutation in today's schema.
 
-    A schema that is no known number is returned as it came: reconciling parks it as ``UNKNOWN_OP``, with its content.
+    A schema that is no known number is returned as it came: it is parked as ``UNKNOWN_OP`` with its content, and taken
+    up again once a release knows it.
     The digest that recognises a repeated mutation is taken of what was received, before this.
     """
     schema = raw.get("schema")
@@ -30,3 +31,9 @@ def upcast(
         raw = {**upcasters[schema](raw), "schema": schema + 1}
         schema += 1
     return raw
+
+
+def is_newer(raw: Mapping[str, Any], today: int = SCHEMA) -> bool:
+    """Whether a raw mutation was written in a schema that only later releases know: its shape says nothing here."""
+    schema = raw.get("schema")
+    return type(schema) is int and schema > today

@@ -19,7 +19,7 @@ import msgspec
 import orjson
 
 from server.errors import Problem
-from sync.migrate import upcast
+from sync.migrate import is_newer, upcast
 from sync.mutation import Moment, Mutation, canonical
 from sync.policy import well_formed
 
@@ -59,7 +59,8 @@ class Item:
     """One mutation of a batch, as far as it could be read.
 
     `mutation` is None where its shape is wrong; `field` then names what is. `id` and `entity` are canonical UUIDs even
-    then (derived where the client's were none), `raw` is the document as JSON text in ASCII.
+    then (derived where the client's were none), `newer` tells that it could not, because a later release wrote it in a
+    schema of its own; `payload` is the document as canonical JSON, without its number.
     """
 
     seq: int | None
@@ -72,6 +73,7 @@ class Item:
     field: str | None
     payload: bytes
     digest: str
+    newer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,7 @@ def item_of(raw: Any, client: str, *, suspect: bool = False) -> Item:
         field=field,
         payload=payload,
         digest=hashlib.sha256(payload).hexdigest(),
+        newer=mutation is None and is_newer(raw),
     )
 
 

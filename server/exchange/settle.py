@@ -72,7 +72,7 @@ def judge(work: Work, item: Item, head: int) -> Judged:
     if kind is None:
         return Judged(codes.UNKNOWN_OP)
     if item.mutation is None:
-        return Judged(codes.INVALID, item.field)
+        return Judged(codes.UNKNOWN_OP) if item.newer else Judged(codes.INVALID, item.field)
     mutation = item.mutation
     if mutation.base > head:
         mutation = replace(mutation, base=0)
