@@ -114,6 +114,10 @@ def _relations(work: Work, row: Row, actor: Actor) -> frozenset[str]:
         about = work.row(values["on_kind"], values["on_id"])
         seen = about.entity is not None and relations_to(work, about)
         return frozenset({"reader"}) if seen or (row.entity and row.entity.created_by == actor.id) else NONE
+    if row.kind.name in {"amendment", "decision"}:
+        if work.audience(row) & work.scopes_of(actor):
+            found.add("reader")
+        return frozenset(found)
     if not actor.active:
         return NONE
     if row.kind.name == "follow_up":

@@ -63,6 +63,26 @@ PROMISE = {
 }
 # comment | nothing, once it was said
 SAID = {"on_kind", "on_id", "body"}
+# amendment, decision | nothing, once it was asked for or said
+ASKED = {"visit_id", "reason", "changes"}
+DECISION = {"on_kind", "on_id", "verdict", "word"}
+# decision | whoever the thing decided on awaits: conflict its author, who was overruled, or a lead; parked its author or
+# their lead; suggestion the customer's owner or lead; amendment, visit a lead, never the rep
+DECIDES = {
+    ("conflict", "take"): {"rob", "ria", "mia", "boss", "admin"},
+    ("conflict", "keep"): {"rob", "ria", "mia", "boss", "admin"},
+    ("parked", "retry"): {"rob", "mia", "boss", "admin"},
+    ("parked", "discard"): {"rob", "mia", "boss", "admin"},
+    ("suggestion", "approve"): {"mia", "boss", "admin"},
+    ("suggestion", "decline"): {"rob", "mia", "boss", "admin"},
+    ("amendment", "approve"): {"mia", "boss", "admin"},
+    ("amendment", "decline"): {"mia", "boss", "admin"},
+    ("visit", "accept"): {"mia", "boss", "admin"},
+    ("visit", "ask"): {"mia", "boss", "admin"},
+    ("visit", "decline"): {"mia", "boss", "admin"},
+}
+# Who sees the thing but may not decide about it: they are told so. To all others it does not exist.
+ONLY_SEES = {("suggestion", "ria"), ("suggestion", "rob"), ("amendment", "rob"), ("visit", "rob")}
 # what only an administrator writes
 SET_UP = {
     "team": {"name", "parent_id"},
@@ -205,6 +225,17 @@ def values(world: World, kind: str) -> dict[str, Callable[[], Any]]:
             "on_id": lambda: ids["Other shop"],
             "body": lambda: "I never said that.",
         },
+        "amendment": {
+            "visit_id": lambda: str(uuid4()),
+            "reason": lambda: "Another one.",
+            "changes": lambda: {"minutes": "Other words."},
+        },
+        "decision": {
+            "on_kind": lambda: "visit",
+            "on_id": lambda: str(uuid4()),
+            "verdict": lambda: "keep",
+            "word": lambda: "No.",
+        },
         "team": {"name": lambda: "Renamed", "parent_id": lambda: ids["south"]},
         "person": {
             "name": lambda: "Renamed",
@@ -266,7 +297,7 @@ def walk(
 
 # Whoever may not know of a thing gets the answer of a thing that does not exist. Names of people and teams are known to all.
 STRANGERS = {"customer": {"SCOPE_LOST"}, "visit": {"SCOPE_LOST"}}
-STRANGERS |= {"follow_up": {"SCOPE_LOST"}, "comment": {"SCOPE_LOST"}}
+STRANGERS |= {kind: {"SCOPE_LOST"} for kind in ("follow_up", "comment", "amendment", "decision")}
 STRANGERS |= {kind: {"SCOPE_LOST", "FORBIDDEN"} for kind in SET_UP}
 
 
@@ -279,6 +310,8 @@ def test_every_kind_and_field_that_can_be_written_stands_in_the_table() -> None:
         "visit": EVIDENCE | PLAN | {"customer_id", "rep_id", "status"},
         "follow_up": PROMISE | {"owner_id"},
         "comment": SAID,
+        "amendment": ASKED,
+        "decision": DECISION,
     }
     known = {
         name: {field for field, one in kind.fields.items() if one.kind != "readonly"}
@@ -343,6 +376,79 @@ def test_what_was_said_is_changed_by_nobody(stage: World) -> None:
         return [one["entity"] for one in made]
 
     assert list(walk(stage, "comment", fresh, lambda standing, field: False)) == []
+
+
+def visit_in_review(world: World, phone: Any) -> str:
+    far = phone.check_in(world.ids["Shop"], ago(minutes=50), check_in_fix=fix(ago(minutes=50), lat=1))
+    assert phone.push(far, phone.check_out(far["entity"]))[0]["status"] == "applied"
+    return str(far["entity"])
+
+
+def amendment_of(world: World, phone: Any) -> str:
+    visit = visit_in_review(world, phone)
+    asked = phone.create("amendment", visit_id=visit, reason="Wrong.", changes={"minutes": "Other words."})
+    assert phone.push(asked)[0]["status"] == "applied"
+    return str(asked["entity"])
+
+
+def test_what_was_asked_for_and_what_was_decided_is_changed_by_nobody(stage: World) -> None:
+    mia, amendment = stage.phone("mia"), amendment_of(stage, stage.phone("rob"))
+    decided = mia.create("decision", on_kind="amendment", on_id=amendment, verdict="decline")
+    assert mia.push(decided)[0]["status"] == "applied"
+    for kind, entity in (("amendment", amendment), ("decision", decided["entity"])):
+        fresh = [entity].__mul__  # the same one for everybody: nobody leaves a trace
+        assert list(walk(stage, kind, fresh, lambda standing, field: False)) == []
+
+
+@pytest.mark.parametrize("on", sorted({kind for kind, _ in DECIDES}))
+def test_whoever_a_thing_awaits_decides_about_it_and_nobody_else(stage: World, on: str) -> None:
+    rob, ria = stage.phone("rob"), stage.phone("ria")
+
+    def fresh() -> str:
+        """Something of rob's; in conflict with ria, suggested by ria."""
+        if on == "visit":
+            return visit_in_review(stage, rob)
+        if on == "amendment":
+            return amendment_of(stage, rob)
+        shop = stage.customer(uuid4().hex, address="1 Old Road", lat=None, lon=None)
+        if on == "conflict":
+            edits = [
+                {"field": "address", "op": "set", "old": "1 Old Road", "new": new}
+                for new in ("2 Ria", "3 Rob")
+            ]
+            ria.push(ria.mutation("customer", shop, "update", edits[:1]))
+            return str(rob.push(rob.mutation("customer", shop, "update", edits[1:]))[0]["conflicts"][0])
+        if on == "suggestion":
+            ria.push(ria.mutation("customer", shop, "update", [op("customer", "grade", "A")]))
+            ria.pull()
+            return str(next(one for one, held in ria.held("suggestion").items() if held["entity"] == shop))
+        rob.push(rob.mutation("customer", shop, "update", [op("customer", "name", "x" * 300)]))
+        rob.pull()
+        return str(next(one for one, held in rob.held("parked").items() if held["entity"] == shop))
+
+    for (kind, said), deciders in DECIDES.items():
+        for person in STANDING if kind == on else ():
+            phone, thing = stage.phone(person), fresh()
+            made = phone.create("decision", on_kind=on, on_id=thing, verdict=said, word="So be it.")
+            (receipt,) = phone.push(made)
+            forbidden = person == "gone" or (on, person) in ONLY_SEES
+            expected = None if person in deciders else "FORBIDDEN" if forbidden else "SCOPE_LOST"
+            assert (receipt["code"], verdict(receipt)) == (
+                expected,
+                "parked" if expected else "taken",
+            ), (person, said)
+            assert (made["entity"] in stored(stage, "decision")) == (expected is None)
+
+
+def test_only_the_rep_of_a_visit_asks_for_another_word_about_it(stage: World) -> None:
+    visit = visit_in_review(stage, stage.phone("rob"))
+    for person, standing in STANDING.items():
+        phone = stage.phone(person)
+        made = phone.create("amendment", visit_id=visit, reason="Wrong.", changes={"minutes": "Other words."})
+        (receipt,) = phone.push(made)
+        sees = standing in ABOVE
+        code = None if standing == "own" else "FORBIDDEN" if sees else "SCOPE_LOST"
+        assert (receipt["code"], made["entity"] in stored(stage, "amendment")) == (code, code is None), person
 
 
 @pytest.mark.parametrize("kind", sorted(SET_UP))
