@@ -11,6 +11,7 @@ const LOADS = {
   customers: () => import('../customers/Customers.svelte'),
   'customer-new': () => import('../customers/CustomerForm.svelte'),
   'customer-edit': () => import('../customers/CustomerForm.svelte'),
+  'customers-give': () => import('../customers/Give.svelte'),
   decide: () => import('../records/Decide.svelte'),
   device: () => import('../people/Device.svelte'),
   invite: () => import('../people/Invite.svelte'),

@@ -1,6 +1,16 @@
 /** Addresses of the app. Pure: path in, place out. */
 export type Place =
-  | { name: 'start' | 'today' | 'customers' | 'customer-new' | 'visits' | 'visit-past' | 'visit-plan' }
+  | {
+      name:
+        | 'start'
+        | 'today'
+        | 'customers'
+        | 'customer-new'
+        | 'customers-give'
+        | 'visits'
+        | 'visit-past'
+        | 'visit-plan';
+    }
   | { name: 'board' | 'review' | 'me' | 'device' | 'sign-in' | 'not-found' }
   | { name: 'customer' | 'customer-edit' | 'visit' | 'decide'; id: string }
   | { name: 'invite'; secret: string };
@@ -10,6 +20,7 @@ const PLAIN: Record<string, Place> = {
   today: { name: 'today' },
   customers: { name: 'customers' },
   'customers/new': { name: 'customer-new' },
+  'customers/give': { name: 'customers-give' },
   visits: { name: 'visits' },
   'visits/past': { name: 'visit-past' },
   'visits/plan': { name: 'visit-plan' },

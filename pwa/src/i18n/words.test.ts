@@ -3,6 +3,7 @@ import { boardWords } from './board';
 import { deviceWords } from './device';
 import { en } from './en';
 import { recordWords } from './records';
+import { territoryWords } from './territory';
 import { zh } from './zh';
 
 type Tree = { [key: string]: unknown };
@@ -18,7 +19,7 @@ const said = (value: unknown): string =>
   typeof value === 'function' ? String((value as (...a: unknown[]) => unknown)(3, 4, 5)) : String(value);
 
 describe('words', () => {
-  const rooms = { board: boardWords, device: deviceWords, records: recordWords };
+  const rooms = { board: boardWords, device: deviceWords, records: recordWords, territory: territoryWords };
   const all = (language: 'en' | 'zh', shared: unknown): Map<string, unknown> => {
     const own = Object.entries(rooms).map(([room, words]) => [room, words[language]] as const);
     return new Map(leaves({ shared, ...Object.fromEntries(own) } as unknown as Tree));
