@@ -7,8 +7,8 @@ again changes nothing and does not undo what people wrote meanwhile. Where both 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
@@ -17,7 +17,9 @@ import orjson
 from sqlalchemy import Connection, select
 
 from server.customers.model import Customer
+from server.customers.reassign import along, today_in
 from server.customers.table import Entry, Trouble
+from server.db import reading
 from server.exchange.door import Change, client_of, write
 from server.exchange.kinds import CUSTOMER
 from server.exchange.model import Journal
@@ -26,8 +28,8 @@ from server.people.model import Login, Person, Team
 from sync.mutation import canonical
 from sync.policy import is_uuid, well_formed
 
-AT_ONCE = 200
-"""So many rows are one transaction."""
+AT_ONCE = 50
+"""So many rows are one transaction, so that no push waits long."""
 
 _REASONS = {
     "name": "is longer than 200 characters",
@@ -114,6 +116,24 @@ class _People:
             self.teams.setdefault(team, []).append(team)
             self.teams.setdefault(name.casefold(), []).append(team)
 
+        people = connection.execute(select(Person.id, Person.team_id).where(Person.org_id == org_id))
+        self.team_of: dict[str | None, str | None] = {row.id: row.team_id for row in people}
+
+    def taken_along(
+        self, org_id: str, change: Change, current: Mapping[str, Any] | None, values: Mapping[str, Any]
+    ) -> Change:
+        """A change of owner, where the file says nothing of the team, with the new owner's in place of the old one's."""
+        team = self.team_of.get(change.new.get("owner_id"))
+        if current is None or team is None or "team_id" in values:
+            return change
+        if current["team_id"] == team or current["team_id"] not in {
+            self.team_of.get(current["owner_id"]),
+            None,
+        }:
+            return change
+        new, old = {**change.new, "team_id": team}, {**change.old, "team_id": current["team_id"]}
+        return replace(change, new=new, old=old, id=_id(org_id, change.entity, change.base, new, old))
+
     def owner(self, email: str) -> str:
         found = self.by_email.get(email.strip().casefold())
         if found is None:
@@ -176,6 +196,7 @@ def plan(connection: Connection, org_id: str, entries: Iterable[Entry], standing
         if change is None:
             found.unchanged += 1
         else:
+            change = people.taken_along(org_id, change, known.get(entity), values)
             found.steps.append(Step(entry.line, values.get("name", ""), change))
     return found
 
@@ -183,7 +204,7 @@ def plan(connection: Connection, org_id: str, entries: Iterable[Entry], standing
 def carry_out(
     org_id: str, steps: list[Step], now: datetime, done: Callable[[int], Any] = lambda rows: None
 ) -> Report:
-    """Send the steps of a plan through the door, 200 a transaction; `done` is told how many rows each time.
+    """Send the steps of a plan through the door, a few a transaction; `done` is told how many rows each time.
 
     Stopped between two transactions, it has done a part of the rows wholly, and the same file does the rest.
     """
@@ -191,12 +212,38 @@ def carry_out(
     actor, client = system(org_id), client_of(org_id, "import")
     for start in range(0, len(steps), AT_ONCE):
         some = steps[start : start + AT_ONCE]
-        for step, receipt in zip(
-            some, write(actor, client, [step.change for step in some], now), strict=True
-        ):
+        changes = [step.change for step in some]
+        receipts = write(actor, client, [*_go_along(org_id, changes, now), *changes], now)
+        for step, receipt in zip(some, receipts[-len(some) :], strict=True):
             _count(report, step, receipt)
         done(len(some))
     return report
+
+
+def _go_along(org_id: str, changes: Sequence[Change], now: datetime) -> list[Change]:
+    """What goes along with customers that get another owner: visits planned from today on, and open follow-ups."""
+    takers = {
+        change.entity: change.new["owner_id"]
+        for change in changes
+        if change.verb == "update" and change.new.get("owner_id")
+    }
+    if not takers:
+        return []
+    found: list[Change] = []
+    with reading() as connection:
+        today = today_in(connection, org_id, now)
+        rows = connection.execute(
+            select(Customer.id, Customer.owner_id).where(
+                Customer.org_id == org_id, Customer.id.in_(takers), Customer.owner_id.is_not(None)
+            )
+        )
+        moves: dict[tuple[str, str], list[str]] = {}
+        for customer, giver in rows:
+            moves.setdefault((giver, takers[customer]), []).append(customer)
+        for (giver, taker), customers in moves.items():
+            for beside in along(connection, org_id, giver, customers, taker, today).values():
+                found += beside
+    return found
 
 
 def _count(report: Report, step: Step, receipt: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -9,11 +10,21 @@ from flask import Response
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, fields, validate
 
+from server import auth
 from server.auth import Principal, for_roles
 from server.customers import query
+from server.customers.reassign import owned, party, reassign
 from server.db import reading
 from server.errors import Problem
+from server.exchange.door import client_of
+from server.exchange.routes import actor_of
 from server.fields import Text
+from server.people.admin import Refused
+from server.people.grant import parents_of
+from server.people.rules import led_by
+
+MOST_AT_ONCE = 1000
+"""So many customers one request moves; the answer says whether there are more."""
 
 blueprint = Blueprint(
     "customers", __name__, url_prefix="/api/customers", description="Places, and whose they are"
@@ -45,6 +56,63 @@ class CustomerQuery(Schema):
     near = Near(load_default=None, metadata={"type": "string", "example": "51.5,-0.12"})
     cursor = Text(load_default=None, validate=validate.Length(max=600))
     limit = fields.Integer(load_default=100, validate=validate.Range(1, 500))
+
+
+class Reassign(Schema):
+    """Whose customers go to whom: all of them, or the named ones; `with_plans`: with what was planned and promised there."""
+
+    giver = fields.UUID(required=True, data_key="from")
+    taker = fields.UUID(required=True, data_key="to")
+    customers = fields.List(
+        fields.UUID(), load_default=None, allow_none=True, validate=validate.Length(1, MOST_AT_ONCE)
+    )
+    with_plans = fields.Boolean(load_default=True)
+
+
+@blueprint.route("/reassign", methods=["POST"])
+@blueprint.arguments(Reassign)
+@blueprint.response(
+    200,
+    description='{"customers", "visits", "follow_ups": how many moved, "refused": [{"id", "code"}], '
+    '"more": whether some are left}',
+)
+@blueprint.alt_response(
+    403, description="FORBIDDEN: a manager moves customers between people of their own teams"
+)
+@blueprint.alt_response(422, description="INVALID: nobody there, or not a customer of theirs")
+@for_roles("manager", "administrator")
+def reassign_customers(principal: Principal, asked: dict[str, Any]) -> Response:
+    """Give customers of one person to another, with the visits planned from today on and the open follow-ups."""
+    wanted = None if asked["customers"] is None else [str(one) for one in asked["customers"]]
+    with reading() as connection:
+        try:
+            giver = party(connection, principal.org_id, str(asked["giver"]), taking=False)
+            taker = party(connection, principal.org_id, str(asked["taker"]), taking=True)
+            rows = owned(connection, principal.org_id, giver.id, wanted)
+        except Refused as error:
+            raise Problem(422, "INVALID", str(error)) from None
+        led = led_by(principal.role, principal.team_id, parents_of(connection, principal.org_id))
+    if principal.role != "administrator" and not {giver.team_id, taker.team_id} <= led:
+        raise Problem(403, "FORBIDDEN", "Both have to be in a team of yours.")
+    if giver.id == taker.id:
+        raise Problem(422, "INVALID", "They are theirs already.", {"to": ["is the same person"]})
+    moved = reassign(
+        replace(actor_of(principal), via="rest"),
+        client_of(principal.org_id, f"rest:{principal.person_id}"),
+        giver,
+        taker,
+        rows[:MOST_AT_ONCE],
+        auth.now(),
+        with_plans=asked["with_plans"],
+    )
+    told = {
+        "customers": moved.customers,
+        "visits": moved.plans,
+        "follow_ups": moved.follow_ups,
+        "refused": [{"id": entity, "code": code} for entity, code in moved.left],
+        "more": len(rows) > MOST_AT_ONCE,
+    }
+    return Response(orjson.dumps(told), content_type="application/json")
 
 
 @blueprint.route("", methods=["GET"])

@@ -31,11 +31,13 @@ ALLOWED: dict[tuple[str, str], set[str] | None] = {
     ("/api/schema", "GET"): OPEN,
     ("/api/session", "POST"): OPEN,
     ("/api/session/invite", "POST"): OPEN,
+    ("/api/session/upload", "POST"): OPEN,
     ("/api/session", "DELETE"): EVERYBODY,
     ("/api/me", "GET"): EVERYBODY,
     ("/api/sync", "POST"): EVERYBODY,
     ("/api/board", "GET"): {"manager", "administrator"},
     ("/api/customers", "GET"): READERS,
+    ("/api/customers/reassign", "POST"): {"manager", "administrator"},
     ("/api/visits", "GET"): READERS,
     ("/api/visits/<uuid:visit>", "GET"): READERS,
     ("/api/visits/<uuid:visit>/history", "GET"): READERS,
@@ -151,6 +153,12 @@ class Stage:
             device = {"client": str(uuid4())}
             invite = self.other.tokens["sam"]
             return [{"invite": invite, "password": "long enough", "device": device}]
+        if rule.rule == "/api/session/upload":
+            return [{"invite": self.other.tokens["sam"], "device": {"client": str(uuid4())}}]
+        if rule.rule == "/api/customers/reassign":
+            ours, theirs = self.own["rep"], self.foreign["rep"]
+            hers = {"from": ours, "to": ours, "customers": [self.south["customer"], self.foreign["customer"]]}
+            return [{"from": theirs, "to": ours}, {"from": ours, "to": theirs}, hers]
         if rule.rule != "/api/sync":
             return []
         world = self.other if who == "outsider" else self.world

@@ -59,7 +59,7 @@ def test_a_scan_that_is_past_what_was_collected_goes_on_and_one_before_it_begins
 def test_a_scan_ends_however_often_the_floor_rises_while_it_runs(
     positions: dict[str, int], floors: list[int], size: int
 ) -> None:
-    """Each page is of `size` versions, head and floor rise with every one; from its second start on a scan is not stopped."""
+    """Each page is of `size` versions, head and floor rise with every one; a scan begins again once at most."""
     held, floor, head, starts = token(positions), 0, 50, 0
     for number in range(1000):
         floor = max(floor, min(floors[number % len(floors)] if floors else 0, head))

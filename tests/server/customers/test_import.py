@@ -261,11 +261,11 @@ def test_an_import_that_was_stopped_is_finished_by_the_same_command(
 
     monkeypatch.setattr(importing, "write", stopped)
     said = rounds("import", "customers", path, "--yes", code=1).output
-    assert "200 of 450 rows are in" in said
-    assert len(customers(app)) == 200
+    assert "50 of 450 rows are in" in said
+    assert len(customers(app)) == 50
     monkeypatch.undo()
     done = rounds.json("import", "customers", path, "--yes")
-    assert (done["created"], done["unchanged"]) == (250, 200)
+    assert (done["created"], done["unchanged"]) == (400, 50)
     assert len(customers(app)) == 450
 
 
