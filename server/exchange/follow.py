@@ -135,8 +135,10 @@ def _door(work: Work, values: Mapping[str, Any], named: str | None) -> Mapping[s
 
     A visit to one that was merged since may have been at either door: the nearer one counts.
     """
-    doors = [work.row("customer", one) for one in (values["customer_id"], named) if one]
-    known = [door.values() for door in doors if door.entity is not None]
+    customer = work.row("customer", values["customer_id"])
+    if named is None:
+        return customer.values() if customer.entity else {}
+    known = [door.values() for door in (customer, work.row("customer", named)) if door.entity is not None]
     fix = next(
         (
             values[name]

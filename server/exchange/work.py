@@ -672,7 +672,11 @@ class Work:
         if not moved:
             return []
         stored = self.connection.execute(_SUGGESTED, {"org": self.org_id, "ids": moved}).mappings()
-        waiting = {row["id"]: dict(row) for row in stored if ("suggestion", row["id"]) not in self.made}
+        return self._tell_of_suggestions(map(dict, stored))
+
+    def _tell_of_suggestions(self, stored: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Positions of stored suggestions in the audiences they enter and leave."""
+        waiting = {row["id"]: row for row in stored if ("suggestion", row["id"]) not in self.made}
         positions = []
         if waiting:
             told: dict[str, set[str]] = {}
@@ -727,6 +731,22 @@ class Work:
         for customer, team in customers:
             positions.append(self._position(f"{now}:{team}", "customer", customer, False, None))
             positions.append(self._position(f"{before}:{team}", "customer", customer, True, None))
+        comments = self.connection.execute(
+            select(Comment.id, Customer.team_id)
+            .join(Customer, (Customer.org_id == Comment.org_id) & (Customer.id == Comment.on_id))
+            .where(
+                Comment.org_id == self.org_id, Comment.on_kind == "customer", Customer.team_id.is_not(None)
+            )
+        )
+        for comment, team in comments:
+            positions.append(self._position(f"{now}:{team}", "comment", comment, False, None))
+            positions.append(self._position(f"{before}:{team}", "comment", comment, True, None))
+        merges = self.connection.execute(
+            select(Suggestion.__table__).where(
+                Suggestion.org_id == self.org_id, Suggestion.purpose == "merge", Suggestion.status == "open"
+            )
+        ).mappings()
+        positions += self._tell_of_suggestions([dict(row) for row in merges])
         upsert(Position, self.connection, positions)
 
     def _concerned(self, made: Mapping[str, Any]) -> set[str]:

@@ -155,6 +155,19 @@ def test_a_suggestion_goes_with_its_customers_to_those_who_see_both_now(world: W
     assert is_told_by_its_journal(world)
 
 
+def test_a_suggestion_is_taken_back_from_who_no_longer_sees_the_other_customer(world: World) -> None:
+    world.customer("Crown", owner="rob")
+    world.customer("Crown Inn", owner="ria")
+    rob, mia = world.phone("rob"), world.phone("mia")
+    rob.pull()
+    assert len(rob.held("suggestion")) == 1
+    world.create("setting", "sharing", key="share_team_customers", value=False)
+    rob.pull()
+    mia.pull()
+    assert (len(rob.held("suggestion")), len(mia.held("suggestion"))) == (0, 1)
+    assert is_told_by_its_journal(world)
+
+
 # --- what a merge does -------------------------------------------------------------------------------------------------
 
 
