@@ -69,6 +69,24 @@ describe('whatever the network, the phone and the server do', () => {
     );
   });
 
+  test('a confirmed change is kept beyond its 30 days until a pull that holds it has come to rest', async () => {
+    const server = new Server();
+    const phone = await Phone.make();
+    const [id] = await phone.save(change('a', 'create', [set('minutes', 'a')]));
+    const { outbox } = phone.desk;
+    const { id: client } = await outbox.client();
+    const said = { status: 'applied' as const, code: null, version: 1, conflicts: [], detail: null };
+    await outbox.accept(client, [{ seq: 1, id: id!, ...said }]);
+    const later = Date.now() + 31 * 86_400_000;
+    await outbox.prune(new Set(), later);
+    expect(await outbox.all()).toHaveLength(1);
+    await phone.exchange(server);
+    await outbox.settle(client, 1);
+    await outbox.prune(new Set(), later);
+    expect(await outbox.all()).toHaveLength(0);
+    phone.close();
+  });
+
   test('what went under an earlier client id is sent again before what followed it', async () => {
     const server = new Server();
     const one = await Phone.make();

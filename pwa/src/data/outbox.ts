@@ -378,7 +378,8 @@ export class Outbox extends Dexie {
         .toArray();
       const done = old.filter((r) => {
         const open = r.receipt?.status === 'parked' && !closed.has(r.id);
-        return r.ackedAt !== null && !open && (!r.voided || r.away !== undefined);
+        // Until its row has come, the change itself is all that the screens have of it.
+        return r.ackedAt !== null && r.settled === 1 && !open && (!r.voided || r.away !== undefined);
       });
       await this.mutations.bulkDelete(done.map((r) => r.n));
     });

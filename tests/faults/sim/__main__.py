@@ -27,7 +27,9 @@ def main() -> int:
     parser.add_argument("--seed", default=None, help="what all chance follows from")
     parser.add_argument("--db", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--steps", type=int, default=30, help="steps of a history")
-    parser.add_argument("--keep-going", action="store_true", help="tell of every failure, not only of the first")
+    parser.add_argument(
+        "--keep-going", action="store_true", help="tell of every failure, not only of the first"
+    )
     asked = parser.parse_args()
     seed = asked.seed or str(random.SystemRandom().randrange(10**9))
     print(f"seed {seed}, {asked.n} histories of {asked.steps} steps on {asked.db}")
@@ -47,7 +49,9 @@ def main() -> int:
                 bar.write(in_words(shortest(house, told)))
                 if not asked.keep_going:
                     break
-    print(f"{operations} operations, {mutations} mutations, {sum(faults.values())} faults, {failed} failed (seed {seed})")
+    print(
+        f"{operations} operations, {mutations} mutations, {sum(faults.values())} faults, {failed} failed (seed {seed})"
+    )
     print(", ".join(f"{name} {count}" for name, count in sorted(faults.items())))
     return 1 if failed else 0
 

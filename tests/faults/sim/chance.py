@@ -70,7 +70,15 @@ class Chance:
         role = play.names[phone.person]
         ways = [self.customer, self.visit, self.visit, self.follow_up, self.talk, self.decide]
         if role in {"mia", "boss", "admin", "max"}:
-            ways = [self.customer, self.manage, self.visit, self.follow_up, self.talk, self.decide, self.decide]
+            ways = [
+                self.customer,
+                self.manage,
+                self.visit,
+                self.follow_up,
+                self.talk,
+                self.decide,
+                self.decide,
+            ]
         if role == "admin":
             ways = [self.manage, self.people, self.customer, self.decide]
         step = self.random.choice(ways)(play, phone)
@@ -86,7 +94,12 @@ class Chance:
         roll = self.random.random()
         if roll < 0.15:
             name = f"c{self.word()}"
-            return {"kind": "customer", "entity": name, "verb": "create", "set": {"name": f"Lead {self.word()}"}}
+            return {
+                "kind": "customer",
+                "entity": name,
+                "verb": "create",
+                "set": {"name": f"Lead {self.word()}"},
+            }
         entity = self._one(play, phone, "customer")
         if entity is None:
             return None
@@ -192,7 +205,12 @@ class Chance:
         if customer is None:
             return None
         owner = play.names[phone.person]
-        about = {"customer_id": f"@{customer}", "subject": self.word(), "due_date": "2026-03-09", "status": "open"}
+        about = {
+            "customer_id": f"@{customer}",
+            "subject": self.word(),
+            "due_date": "2026-03-09",
+            "status": "open",
+        }
         if owner not in REPS:
             about["owner_id"] = f"@{self.random.choice(REPS)}"
         return {"kind": "follow_up", "entity": f"f{self.word()}", "verb": "create", "set": about}
@@ -215,7 +233,9 @@ class Chance:
 
     def decide(self, play: Play, phone: Phone) -> Step | None:
         """A word on something that awaits one, or on something decided before."""
-        kind = self.random.choice(("conflict", "conflict", "parked", "parked", "suggestion", "amendment", "visit"))
+        kind = self.random.choice(
+            ("conflict", "conflict", "parked", "parked", "suggestion", "amendment", "visit")
+        )
         known = sorted(one for one in phone.replica.rows if one[0] == kind)
         if not known:
             return None
@@ -317,9 +337,11 @@ class Chance:
         if kind == "arrive":
             return {"do": "arrive", "phone": name} if name in play.on_the_way else None
         if kind == "clone":
-            return {"do": "clone", "phone": name, "as": f"{name[:-1]}{len(play.phones) + 1}"} if (
-                len(play.phones) < 8
-            ) else None
+            return (
+                {"do": "clone", "phone": name, "as": f"{name[:-1]}{len(play.phones) + 1}"}
+                if (len(play.phones) < 8)
+                else None
+            )
         if kind == "lose":
             return {"do": "lose", "phone": name, "what": self.random.choice(("replica", "replica", "outbox"))}
         if kind == "clock":

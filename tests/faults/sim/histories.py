@@ -35,7 +35,9 @@ def by_chance(house: House, seed: str, length: int, *, replay: bool = True) -> T
     return _told(house, seed, names, length, replay, chance=chance)
 
 
-def again(house: House, seed: str, names: Sequence[str], steps: Sequence[Step], *, replay: bool = True) -> Told:
+def again(
+    house: House, seed: str, names: Sequence[str], steps: Sequence[Step], *, replay: bool = True
+) -> Told:
     """The same steps once more."""
     return _told(house, seed, names, len(steps), replay, steps=steps)
 
@@ -107,5 +109,3 @@ def _sort(flaw: str) -> str:
 
 def _of_replay(flaws: Sequence[str]) -> bool:
     return any("replay" in flaw for flaw in flaws)
-
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,13 +17,15 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import create_engine, delete, insert, select
+from sqlalchemy.pool import StaticPool
 
 from server import auth
 from server.app import create_app
 from server.config import Config
-from server.db import Model, db, reading, writing
+from server.db import JSON_OPTIONS, Model, db, reading, writing
 from server.exchange import apply as apply_module
+from server.exchange import check as check_module
 from server.exchange import pull as pull_module
 from server.exchange import settle as settle_module
 from server.exchange.door import Change, client_of, write
@@ -73,6 +76,7 @@ class House:
         self.failures: list[str] = []
         self._client = self.app.test_client(use_cookies=False)
         self._undo: list[Callable[[], None]] = []
+        self._scratch: Any = None
         self._reconcile = settle_module.reconcile
         self._take_over()
         self._found()
@@ -84,12 +88,29 @@ class House:
         self.put(auth, "now", lambda: self.now)
         self.put(apply_module, "writing", self._writing)
         self.put(pull_module, "FEWEST_ROWS", 1)  # a page may be cut anywhere
+        self.put(check_module, "_nothing", self._nothing)
 
     def put(self, place: Any, name: str, value: Any) -> None:
         """Put something else in the place of an attribute until `close`."""
         was = getattr(place, name)
         setattr(place, name, value)
         self._undo.append(lambda: setattr(place, name, was))
+
+    @contextmanager
+    def _nothing(self) -> Iterator[Any]:
+        """An empty database for the replay, made once and rolled back each time: making its tables takes long."""
+        if self._scratch is None:
+            self._scratch = create_engine(
+                "sqlite://",
+                creator=lambda: sqlite3.connect("", check_same_thread=False),
+                poolclass=StaticPool,
+                **JSON_OPTIONS,
+            )
+            Model.metadata.create_all(self._scratch)
+        with self._scratch.connect() as connection:
+            with connection.begin() as transaction:
+                yield connection
+                transaction.rollback()
 
     @contextmanager
     def _writing(self) -> Iterator[Any]:
@@ -122,6 +143,8 @@ class House:
         """Give everything back."""
         while self._undo:
             self._undo.pop()()
+        if self._scratch is not None:
+            self._scratch.dispose()
         with self.app.app_context():
             db.engine.dispose()
 

@@ -220,7 +220,12 @@ def evidence_never_changes(play: Play, tables: Tables) -> Iterator[str]:
         seen.add(entry["mutation_id"])
         for op in json.loads(entry["payload"]).get("ops") or []:
             field = VISIT.fields.get(op.get("field"))
-            if field and field.kind == "evidence" and isinstance(op.get("new"), dict) and "none" not in op["new"]:
+            if (
+                field
+                and field.kind == "evidence"
+                and isinstance(op.get("new"), dict)
+                and "none" not in op["new"]
+            ):
                 first.setdefault((entry["entity"], op["field"]), op["new"])
     for entity, row in tables.rows["visit"].items():
         amended = set((row.get("server") or {}).get("amended") or ())
@@ -322,7 +327,9 @@ LAWS: tuple[Law, ...] = (
 
 
 def _told(entry: Entry) -> str:
-    return f"a {entry.body.get('verb')} of a {entry.body.get('kind')} saved as number {entry.n} on {entry.phone}"
+    return (
+        f"a {entry.body.get('verb')} of a {entry.body.get('kind')} saved as number {entry.n} on {entry.phone}"
+    )
 
 
 def _named(play: Play, key: tuple[str, str]) -> str:

@@ -131,6 +131,7 @@ class Phone:
         self.clients = 1
         self.ended: Ended | None = None
         self.upload_only = False
+        self.read_at: int | None = None  # the head when it last read to the end, as long as all is calm
         self.blind: set[str] = set()  # what was unsent when the replica was lost
 
     def new_id(self) -> str:
@@ -138,7 +139,7 @@ class Phone:
         self.made += 1
         return identity(f"{self.name}:{self.made}")
 
-    # -- time ------------------------------------------------------------------------------------------------------------
+    # -- time ------------------------------------------------------------------------------------------------
 
     def wall(self, minutes: float = 0) -> datetime:
         """What this phone's clock shows, so many minutes from now."""
@@ -154,7 +155,7 @@ class Phone:
             "zone": ZONE,
         }
 
-    # -- storage ---------------------------------------------------------------------------------------------------------
+    # -- storage ---------------------------------------------------------------------------------------------
 
     def storage(self) -> None:
         """A transaction begins; where the phone was to die or to fail, nothing of it happens."""
@@ -181,6 +182,7 @@ class Phone:
             for row in self.outbox.rows
             if row.acked_at is None
             or row.acked_at >= before
+            or not row.settled
             or row.voided
             or (row.receipt or {}).get("status") == "parked"
         ]
@@ -197,7 +199,7 @@ class Phone:
         other.minutes_off = self.minutes_off
         return other
 
-    # -- writing -----------------------------------------------------------------------------------------------------------
+    # -- writing ---------------------------------------------------------------------------------------------
 
     def save(self, wanted: dict[str, Any]) -> Saved:
         """Seal one mutation and give it its number, in one transaction."""
@@ -218,14 +220,22 @@ class Phone:
         for row in sorted(rows, key=lambda one: one.n):
             if row.id not in known:
                 box.rows.append(
-                    Saved(box.next_n, row.id, box.client, box.next_seq, row.body, row.saved_at, voided=row.voided)
+                    Saved(
+                        box.next_n,
+                        row.id,
+                        box.client,
+                        box.next_seq,
+                        row.body,
+                        row.saved_at,
+                        voided=row.voided,
+                    )
                 )
                 box.next_n += 1
                 box.next_seq += 1
                 added += 1
         return added
 
-    # -- what the screens show -----------------------------------------------------------------------------------------------
+    # -- what the screens show -------------------------------------------------------------------------------
 
     def shown(self, kind: str, entity: str) -> dict[str, Any] | None:
         """The record as the screens show it: the replica with the outbox laid over it; None for an unknown one."""
@@ -251,7 +261,7 @@ class Phone:
         }
         return sorted(ids)
 
-    # -- the exchange ----------------------------------------------------------------------------------------------------------
+    # -- the exchange ----------------------------------------------------------------------------------------
 
     def exchange(self, limit: int = 1000) -> Exchange:
         """One whole exchange: yields requests, is sent (status, body), or is thrown `Offline`."""

@@ -7,7 +7,7 @@ because another was left out is left out too.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from server.db import writing
-from server.exchange.kinds import READABLE, WRITABLE
+from server.exchange.kinds import WRITABLE
 from server.exchange.model import Journal, Position
 from server.people.model import Device, Head, Session
 from sync.mutation import instant_text
@@ -80,7 +80,7 @@ class Play:
         phone.cookie = self.house.sign_in(phone.person, phone.device)
         return phone
 
-    # -- steps -----------------------------------------------------------------------------------------------------------
+    # -- steps -----------------------------------------------------------------------------------------------
 
     def step(self, step: Step) -> bool:
         """Take one step; False where it cannot be taken here."""
@@ -135,7 +135,9 @@ class Play:
             old = None if verb == "create" else (shown or {}).get(name)
             ops.append({"field": name, "op": word, "old": old, "new": value})
         for word in ("add", "remove"):
-            ops += [{"field": name, "op": word, "values": values} for name, values in step.get(word, {}).items()]
+            ops += [
+                {"field": name, "op": word, "values": values} for name, values in step.get(word, {}).items()
+            ]
         body = {
             "kind": kind,
             "entity": entity,
@@ -177,7 +179,9 @@ class Play:
     def do_overlap(self, step: Step) -> bool:
         """While this phone's transaction is about to begin or to commit, others exchange."""
         phone, moment = self.phones[step["phone"]], step["when"]
-        others = [self.phones[name] for name in step["others"] if name in self.phones and name != step["phone"]]
+        others = [
+            self.phones[name] for name in step["others"] if name in self.phones and name != step["phone"]
+        ]
         self._fault("overlap")
 
         def meanwhile() -> None:
@@ -267,6 +271,11 @@ class Play:
         for one in there - self.journal_ids():
             if one in self.ledger:
                 self.ledger[one].undone = True
+        # A copy of a profile may now take the numbers of what was lost, and what follows it goes first.
+        born = Counter(phone.outbox.born for phone in self.phones.values())
+        for phone in self.phones.values():
+            for row in phone.outbox.rows if born[phone.outbox.born] > 1 else []:
+                self.ledger[row.id].moved = True
         self.watch.put_back(self.house)
         return True
 
@@ -343,7 +352,7 @@ class Play:
     def _fault(self, name: str) -> None:
         self.faults[name] = self.faults.get(name, 0) + 1
 
-    # -- the network -------------------------------------------------------------------------------------------------------
+    # -- the network -----------------------------------------------------------------------------------------
 
     def _finish(self, phone: Phone, going: Exchange, network: list[str], reply: Any = None) -> None:
         """Carry an exchange to its end."""
@@ -413,7 +422,7 @@ class Play:
             self.watch.page(told["pull"])
         return status, told
 
-    # -- at rest -----------------------------------------------------------------------------------------------------------
+    # -- at rest ---------------------------------------------------------------------------------------------
 
     def rest(self) -> None:
         """Everything that still is under way ends, the weather clears, and all exchange until nothing moves."""
@@ -425,10 +434,15 @@ class Play:
         for phone in self.phones.values():
             if phone.protocol != 1:
                 phone.restart()
+        for phone in self.phones.values():
+            phone.read_at = None
         for _ in range(MOST_ROUNDS):
             before = self.head()
             for phone in self.phones.values():
+                if self.is_at_rest(phone) and phone.read_at == self.head():
+                    continue
                 self._finish(phone, phone.exchange(), [])
+                phone.read_at = self.head()
                 if phone.ended and phone.ended.how == "sign-in" and not self.revoked(phone):
                     phone.cookie = self.house.sign_in(phone.person, phone.device)
             if self.head() == before and all(self.is_at_rest(phone) for phone in self.phones.values()):
@@ -469,7 +483,7 @@ class Play:
             found = connection.execute(select(Journal.mutation_id).where(Journal.org_id == ORG))
             return {one for (one,) in found}
 
-    # -- names and values ------------------------------------------------------------------------------------------------------
+    # -- names and values ------------------------------------------------------------------------------------
 
     def _name(self, name: str, *, new: bool = False) -> str | None:
         if name not in self.ids:
@@ -492,7 +506,6 @@ class Play:
             return {"lat": lat, "lon": lon, "accuracy_m": 8, "taken_at": taken}
         return given
 
-
     def _the(self, phone: Phone, wanted: dict[str, Any]) -> Any:
         """The id of the first record that this phone holds with these members."""
         members = {
@@ -513,11 +526,3 @@ _UNKNOWN = object()
 
 def _crash() -> None:
     raise Crash
-
-
-def documents(connection: Any) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
-    """Every entity that phones may hold, as (kind, id, row, document), read from the tables."""
-    for name, kind in READABLE.items():
-        table: Any = kind.model.__table__
-        for row in connection.execute(select(table).where(table.c.org_id == ORG)).mappings():
-            yield name, row["id"], dict(row), kind.document(row)

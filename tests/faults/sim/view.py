@@ -164,9 +164,7 @@ class Reader:
         """Its author, and whoever sees what it is about."""
         on = self.tables.rows[row["on_kind"]].get(row["on_id"])
         ageless = replace(self, since="")
-        return row["author_id"] == self.person or bool(
-            on and _MAY[row["on_kind"]](ageless, row["on_id"], on)
-        )
+        return row["author_id"] == self.person or bool(on and _MAY[row["on_kind"]](ageless, row["on_id"], on))
 
     def parked(self, _: str, row: Row) -> bool:
         """Its author and their leads."""

@@ -113,7 +113,9 @@ class Watch:
             held = phone.replica.rows.get((row.body.get("kind"), row.body.get("entity")))
             if row.settled and held and held.scopes and row.receipt and row.receipt["status"] != "parked":
                 if held.version < row.receipt["version"]:
-                    raise Flaw(f"{phone.name} took its change for settled before the row that holds it was there")
+                    raise Flaw(
+                        f"{phone.name} took its change for settled before the row that holds it was there"
+                    )
 
 
 def _short(value: Any) -> str:
