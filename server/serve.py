@@ -21,7 +21,7 @@ from granian.constants import Interfaces, SSLProtocols
 from granian.log import LogLevels
 
 from server.config import Config, from_environment
-from server.db import migrate
+from server.db import is_busy, migrate
 
 log = logging.getLogger("rounds")
 
@@ -56,8 +56,24 @@ def serve(serving: Serving) -> None:
     """Serve until SIGTERM or SIGINT; raises click.ClickException for what cannot be listened on or read."""
     config = ready(serving)
     migrate(config)
+    look_again(config)
     click.echo(f"Rounds is at {serving.url}")
     run(serving)
+
+
+def look_again(config: Config) -> None:
+    """Try what an older release parked because it did not understand it; a busy database is no reason not to serve."""
+    from server.cli.common import database, now  # noqa: PLC0415 - loads all rooms
+    from server.exchange.replan import replan  # noqa: PLC0415
+
+    with database(config):
+        try:
+            for slug, settled in replan(now()).items():
+                click.echo(f"{slug}: settled {settled} that waited for this release.")
+        except Exception as error:
+            if not is_busy(error):
+                raise
+            log.warning("the database is busy: what waited for this release waits for `rounds replan`")
 
 
 def ready(serving: Serving) -> Config:

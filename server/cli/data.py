@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from server.cli.common import (
+    database,
     json_option,
     now,
     organisation_option,
@@ -321,3 +322,23 @@ def check_command(slug: str | None, as_json: bool) -> None:
         )
     if differences:
         sys.exit(1)
+
+
+# -- replan ------------------------------------------------------------------------------------------------------------
+
+
+@click.command("replan")
+@json_option
+@plainly
+def replan_command(as_json: bool) -> None:
+    """After an upgrade, try again what an older release did not understand. `rounds serve` does it at its start."""
+    from server.exchange.replan import replan  # noqa: PLC0415 - it brings the whole exchange
+
+    with database():
+        settled = replan(now())
+    if as_json:
+        say_json(settled)
+    else:
+        for slug, count in settled.items():
+            click.echo(f"{slug}: settled {count}.")
+        click.echo("Nothing else waits for this release." if settled else "Nothing waits for this release.")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -38,6 +39,8 @@ log = logging.getLogger("rounds")
 # A decision settles what was parked: it needs what settles, which therefore cannot know it.
 WEIGHED["decision"] = weigh
 FOLLOWS["decision"] = carry_out
+
+NOTHING: Mapping[int, str | None] = MappingProxyType({})
 
 CLIENT_FORKED = "CLIENT_FORKED"
 SEQ_GAP = "SEQ_GAP"
@@ -169,15 +172,17 @@ def write(
     head: dict[str, Any],
     *,
     internal: bool = False,
+    unknown: Mapping[int, str | None] = NOTHING,
 ) -> list[dict[str, Any]]:
     """All that one transaction writes for new mutations, at the version after `head`; returns their journal entries.
 
-    Everything but the head itself and what the phone said of itself. `check` replays the journal through this.
+    Everything but the head itself and what the phone said of itself. `check` replays the journal through this; `unknown`
+    tells it which numbers the release of then did not understand, and for which field.
     """
     actor = submission.actor
     author = Author(actor.id or "", actor.role, client["root"])
     work = Work(connection, actor, author, head["version"] + 1, submission.received_at, submission.sent)
-    journal = _settle_all(work, fresh, client["id"], head, internal=internal)
+    journal = _settle_all(work, fresh, client["id"], head, internal=internal, unknown=unknown)
     if work.placed:
         suggest_merges(work)
     work.flush()
@@ -259,6 +264,7 @@ def _settle_all(
     head: dict[str, Any],
     *,
     internal: bool,
+    unknown: Mapping[int, str | None],
 ) -> list[dict[str, Any]]:
     """Settle new mutations in their order and return their journal entries."""
     ids = [item.id for _, item in fresh]
@@ -280,6 +286,8 @@ def _settle_all(
         before = known.get(item.id)
         if internal:
             settled = park(work, item, codes.INTERNAL)
+        elif seq in unknown:
+            settled = park(work, item, codes.UNKNOWN_OP, unknown[seq])
         elif before is not None and (before["digest"] != item.digest or before["client_id"] not in mine):
             settled = park(work, item, codes.INVALID, "id")
         elif before is not None:

@@ -25,7 +25,7 @@ from server.exchange.kinds import READABLE
 from server.exchange.model import Batch, Client, Journal, Position, Revision
 from server.exchange.work import Actor
 from server.people.model import Grant, Head, Organisation
-from server.visits.model import RepDay
+from server.visits.model import RepDay, VisitPhoto
 from sync import receipt as codes
 from sync.mutation import moment_of
 
@@ -35,6 +35,7 @@ PURGED = b'"none":"purged"'
 
 _TABLES: tuple[type[Model], ...] = (
     *(kind.model for kind in READABLE.values()),
+    VisitPhoto,
     RepDay,
     Revision,
     Position,
@@ -199,9 +200,14 @@ def _replay(
         client = {"id": batch["client_id"], "root": batch["root"]}
         head = {"version": batch["version"] - 1, "entries": first["n"] - 1, "chain": ""}
         internal = first["status"] == "parked" and first["code"] == codes.INTERNAL
+        unknown = {
+            entry["seq"]: (entry["detail"] or {}).get("field")
+            for entry in entries
+            if entry["code"] == codes.UNKNOWN_OP
+        }
         with scratch.begin_nested():
             _know(scratch, batch, entries[-1]["seq"])
-            told = write(scratch, submission, fresh, client, head, internal=internal)
+            told = write(scratch, submission, fresh, client, head, internal=internal, unknown=unknown)
     except Exception as error:  # what was tampered with may fail anywhere; the rest still has to be looked at
         yield Difference(
             "batch", str(batch["version"]), "replay", f"{type(error).__name__}: {error}", "settles as it did"

@@ -15,7 +15,7 @@ from server.exchange.kinds import UNDECIDED, WRITABLE
 from server.exchange.redirect import redirect
 from server.exchange.work import Row, Work
 from sync import receipt as codes
-from sync.mutation import Mutation, Op
+from sync.mutation import OPS, SCHEMA, VERBS, Mutation, Op
 from sync.policy import is_uuid
 from sync.reconcile import Conflict, Outcome, apply_outcome, reconcile
 
@@ -105,6 +105,17 @@ def judge(work: Work, item: Item, head: int) -> Judged:
     if outcome.status == "parked":
         return Judged(outcome.code or codes.INVALID, outcome.field)
     return Judged(row=row, mutation=mutation, outcome=outcome)
+
+
+def is_understood(item: Item) -> bool:
+    """Whether this release knows what a mutation wants; where its shape is wrong, that is another question."""
+    if item.kind not in WRITABLE:
+        return False
+    mutation = item.mutation
+    if mutation is None:
+        return True
+    known = mutation.schema == SCHEMA and mutation.verb in VERBS
+    return known and all(op.op in OPS for op in mutation.ops)
 
 
 def take(work: Work, item: Item, judged: Judged) -> Settled:
