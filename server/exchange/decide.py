@@ -22,7 +22,7 @@ from server.exchange.kinds import UNDECIDED, WRITABLE
 from server.exchange.merge import merge
 from server.exchange.model import Decision
 from server.exchange.rights import Refusal
-from server.exchange.settle import asked_about, judge, settle, take
+from server.exchange.settle import asked_about, is_understood, judge, settle, take
 from server.exchange.work import Actor, Row, Work
 from sync import receipt as codes
 from sync.clock import best_time
@@ -260,8 +260,19 @@ def _withdraw(work: Work, about: About, became: Mapping[str, Any]) -> None:
 
 
 def _parked_refused(work: Work, about: About) -> Refusal | None:
-    """What was applied is not discarded any more: it is changed back, like everything else."""
+    """What was applied is not discarded any more: it is changed back, like everything else.
+
+    What this release does not understand is not tried: a later one will by itself, and the journal must tell which did.
+    """
+    if about.verdict == "retry" and not is_understood(_read(_thing(work, about), "")):
+        return codes.UNKNOWN_OP, "verdict"
     return about.cannot if about.first == "retry" else None
+
+
+def _read(parked: Mapping[str, Any], chain: str) -> Item:
+    """A parked mutation as it came."""
+    raw = json.loads(parked["raw"])
+    return item_of(raw | {"seq": 0} if isinstance(raw, dict) else raw, chain, suspect=True)
 
 
 def _parked_carried(work: Work, about: About) -> bool:
@@ -300,8 +311,8 @@ def _retry(work: Work, thing: Mapping[str, Any], backer: Actor | None) -> bool:
 
 def _again(work: Work, parked: Mapping[str, Any], backer: Actor | None) -> bool:
     """Settle one parked mutation as its author, as what it was when it came; tell whether it is applied now."""
-    batch, raw = work.batch_of(parked["batch"]), json.loads(parked["raw"])
-    item = item_of(raw | {"seq": 0} if isinstance(raw, dict) else raw, batch["root"], suspect=True)
+    batch = work.batch_of(parked["batch"])
+    item = _read(parked, batch["root"])
     settled = False
     with _as_author(work, parked, batch, backer):
         judged = judge(work, item, parked["batch"] - 1)
@@ -375,8 +386,7 @@ def _suggestion_refused(work: Work, about: About) -> Refusal | None:
     assert parked is not None
     batch = work.batch_of(parked["batch"])
     with _as_author(work, parked, batch, work.actor):
-        item = item_of(json.loads(parked["raw"]) | {"seq": 0}, batch["root"], suspect=True)
-        code = judge(work, item, parked["batch"] - 1).code
+        code = judge(work, _read(parked, batch["root"]), parked["batch"] - 1).code
     return (code, "verdict") if code else None
 
 
