@@ -1,5 +1,5 @@
 import { claim, moment } from './clock';
-import { needDesk, save } from './desk';
+import { afterPaint, needDesk, save } from './desk';
 import { draftName, endingDraft } from './drafts';
 import { endLocating, locate, newSearch, searchKey } from './locating';
 import { isPosition } from './model';
@@ -63,8 +63,12 @@ export async function checkIn(input: CheckInInput): Promise<Id> {
   await save(
     [wanted('visit', visit, planned ? 'update' : 'create', ops, planned?.version)],
     inPerson ? { put: [{ key: searchKey(visit), value: search }] } : {},
+    'later',
   );
-  if (inPerson) void locate(visit, search).catch(() => {});
+  if (inPerson) {
+    desk.model.setLocating(visit, true);
+    afterPaint(() => void locate(visit, search).catch(() => {}));
+  }
   return visit;
 }
 

@@ -294,16 +294,55 @@ async function hear(at: Desk, news: News): Promise<void> {
 
 /**
  * One action: its mutations (and the drafts that end with it) in one strict transaction. Resolves when that is
- * complete, with memory and screens already renewed; the exchange is woken.
+ * complete, with memory already renewed; the exchange is woken.
+ *
+ * Screens are told before that too, unless `screens` says `later`: an action that leads to another screen need not
+ * have the one it leaves painted once more first.
  */
-export async function save(wanted: Draftless[], drafts: WithDrafts = {}): Promise<Stored[]> {
+export async function save(
+  wanted: Draftless[],
+  drafts: WithDrafts = {},
+  screens: 'now' | 'later' = 'now',
+): Promise<Stored[]> {
   const at = needDesk();
   const named = wanted.map((m) => ({ ...m, id: uuid() }));
   const stored = await saving(() => at.outbox.write(named, drafts));
-  mutationsChanged(at, stored);
-  if (stored.length > 0) {
-    listeners.kick();
-    afterSave();
-  }
+  if (stored.length === 0) return stored;
+  const keys = at.model.putMutations(stored);
+  const show = () => {
+    announce(keys);
+    tick('outbox', 'matters');
+  };
+  if (screens === 'now') show();
+  else afterPaint(() => (desk === at ? show() : undefined));
+  tell(at, { type: 'outbox' });
+  afterSave();
+  wakeExchange();
   return stored;
+}
+
+const inSight = () => typeof document !== 'undefined' && document.visibilityState === 'visible';
+
+/** When the page has painted what the present task changes; at once where nothing is painted. */
+export function afterPaint(work: () => void): void {
+  if (!inSight()) return work();
+  let done = false;
+  const once = () => {
+    if (done) return;
+    done = true;
+    work();
+  };
+  requestAnimationFrame(() => setTimeout(once));
+  // A page that goes out of sight just now paints no more.
+  setTimeout(once, 250);
+}
+
+/** What was saved is shown before it is sent: on a slow phone both at once take twice as long to be seen. */
+const SHOW_FIRST_MS = 150;
+let waking: ReturnType<typeof setTimeout> | undefined;
+
+function wakeExchange(): void {
+  clearTimeout(waking);
+  if (inSight()) waking = setTimeout(() => listeners.kick(), SHOW_FIRST_MS);
+  else listeners.kick();
 }

@@ -1,5 +1,6 @@
 import { writable, type Readable } from 'svelte/store';
 import { openDesk } from './desk';
+import type { DraftRow, Outbox } from './outbox';
 import { saving } from './storage';
 
 /** Longest time a key stays in memory only. */
@@ -34,6 +35,25 @@ export function endingDraft(key: string): () => void {
   return () => {
     for (const [one, typed] of before) if (one.typed === typed) one.forget();
   };
+}
+
+let asking: { of: Outbox; names: Set<string>; answer: Promise<Map<string, DraftRow>> } | null = null;
+
+/** The stored draft of this name. A screen asks for several at once; they are read in one go. */
+async function stored(name: string): Promise<DraftRow | undefined> {
+  const of = openDesk()?.outbox;
+  if (!of) return undefined;
+  if (asking?.of !== of) {
+    const names = new Set<string>();
+    const answer = Promise.resolve().then(() => {
+      asking = null;
+      return of.loadDrafts([...names]);
+    });
+    asking = { of, names, answer };
+  }
+  const mine = asking!;
+  mine.names.add(name);
+  return (await mine.answer).get(name);
 }
 
 /** Text being typed, under a key such as `minutes:<visit id>`; belongs to the person who is signed in. */
@@ -79,7 +99,7 @@ export function draft(key: string): Draft {
     async load() {
       if (text !== null) return text;
       await last.catch(() => {});
-      const row = await openDesk()?.outbox.loadDraft(name);
+      const row = await stored(name);
       if (row) savedAt.set(row.at);
       return row ? String(row.value) : null;
     },

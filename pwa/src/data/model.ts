@@ -278,6 +278,21 @@ export class Model {
     return ids;
   }
 
+  /** Ids of the records whose values pass; those without a change of one's own are asked by their rows alone. */
+  private having(kind: string, passes: (data: Data) => boolean): Id[] {
+    const out: Id[] = [];
+    for (const [id, row] of this.rows.get(kind) ?? []) if (passes(row.data)) out.push(id);
+    const found = new Set(out);
+    for (const key of this.mutations.keys()) {
+      const [k, id] = key.split(' ') as [string, string];
+      if (k !== kind) continue;
+      const v = this.value(kind, id);
+      if (v && passes(v.data)) found.add(id);
+      else found.delete(id);
+    }
+    return [...found];
+  }
+
   // ---- receipts ------------------------------------------------------------------------------------------------
 
   /** What awaits a decision, or had one. */
@@ -631,10 +646,9 @@ export class Model {
   visitsOfCustomer(customer: Id, limit = 50): Visit[] {
     const ids: Id[] = [];
     const stands = this.survivor(customer);
-    for (const id of this.ids('visit')) {
-      const of = this.value('visit', id)?.data['customer_id'];
-      if (typeof of === 'string' && (of === customer || this.survivor(of) === stands)) ids.push(id);
-    }
+    const theirs = (of: unknown) =>
+      of === customer || (typeof of === 'string' && this.survivor(of) === stands);
+    ids.push(...this.having('visit', (d) => theirs(d['customer_id'])));
     return ids
       .map((id) => this.visit(id)!)
       .sort((a, b) => (a.day === b.day ? clockOf(b) - clockOf(a) : a.day < b.day ? 1 : -1))
@@ -675,8 +689,7 @@ export class Model {
   /** The own visit that is running: open, and its check-out not tapped. The latest, should there be several. */
   openVisit(): Visit | null {
     let found: Visit | null = null;
-    for (const id of this.ids('visit')) {
-      if (this.value('visit', id)?.data['status'] !== 'open') continue;
+    for (const id of this.having('visit', (d) => d['status'] === 'open')) {
       const v = this.visit(id)!;
       if (v.repId !== this.me || v.pendingCheckOut) continue;
       if (!found || (v.checkInAt ?? 0) > (found.checkInAt ?? 0)) found = v;

@@ -398,6 +398,10 @@ export class Outbox extends Dexie {
   async loadDraft(key: string): Promise<DraftRow | undefined> {
     return this.drafts.get(key);
   }
+  async loadDrafts(keys: string[]): Promise<Map<string, DraftRow>> {
+    const rows = await this.drafts.bulkGet(keys);
+    return new Map(rows.flatMap((row) => (row ? [[row.key, row] as const] : [])));
+  }
   async saveDraft(key: string, value: unknown): Promise<void> {
     await this.drafts.put({ key, value: clean(value), at: Date.now() });
   }
