@@ -1,6 +1,6 @@
 """The house behind HTTP, for an engine that is not Python: its routes as they are, and one path for what befalls it.
 
-`POST /-/<word>` does to the server what a step of the vectors says; it is no part of the server. All requests are answered one
+`POST /-/<word>` does to the server what a step of the vectors says; it is no part of the server. Requests are answered one
 after the other in one thread, so that a story is played alike each time.
 """
 
@@ -23,7 +23,7 @@ from sync.mutation import instant_text
 from tests.faults.sim.house import CUSTOMERS, ORG, PEOPLE, PLACE, ZONE, Crash, House, Rows, identity
 
 WORLD = ("root", "north", "south", *PEOPLE, *CUSTOMERS, "sales_call", "order")
-PASSED_ON = ("Content-Type", "Retry-After", "ETag")
+PASSED_ON = ("Content-Type", "Content-Encoding", "Retry-After", "ETag")
 
 
 def _die() -> None:

@@ -1,4 +1,7 @@
-"""The app's own engine (`pwa/src/data`) plays the scenarios of the vectors against the server, on either database."""
+"""The app's own engine (`pwa/src/data`) plays the scenarios of the vectors against the server.
+
+On SQLite: what differs between the databases is the server's, and the model of the phone asks that of both.
+"""
 
 import os
 import subprocess
@@ -14,11 +17,10 @@ REPOSITORY = Path(__file__).parents[2]
 VITEST = REPOSITORY / "pwa" / "node_modules" / ".bin" / "vitest"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+@pytest.fixture
+def house(sqlite_url: str, tmp_path: Path) -> Iterator[House]:
     """A server in this process on a database of its own."""
-    url = request.getfixturevalue(f"{'sqlite' if request.param == 'sqlite' else 'postgres'}_url")
-    with house_on(url, tmp_path / "state") as house:
+    with house_on(sqlite_url, tmp_path / "state") as house:
         yield house
 
 
