@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types build speed format clean setup browser
+.PHONY: help demo test lint types build speed faults format clean setup browser
 
 PORT ?= 8080
 LAN ?=
@@ -25,6 +25,7 @@ help: ## list what can be done
 	@echo "make types     mypy, svelte-check"
 	@echo "make build     build the phone's pages into pwa/dist"
 	@echo "make speed     measure, as ratios within one run"
+	@echo "make faults    play random histories of everything that goes wrong   (N=1000  SEED=  DB=sqlite|postgres)"
 	@echo "make format    put the code into its form"
 	@echo "make clean     remove what was built (the data in var/ stays)"
 
@@ -54,6 +55,13 @@ build: setup pwa/dist/index.html
 
 speed: setup build
 	$(BIN)/python -m tests.speed $(SPEED)
+
+N ?= 1000
+SEED ?=
+DB ?= sqlite
+
+faults: setup
+	$(BIN)/python -m tests.faults.sim -n $(N) --db $(DB) $(if $(SEED),--seed $(SEED))
 
 clean:
 	rm -rf .venv pwa/node_modules pwa/dist build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \

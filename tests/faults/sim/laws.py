@@ -117,6 +117,7 @@ def replicas_are_the_authorised_view(play: Play, tables: Tables) -> Iterator[str
             continue
         if phone.upload_only:
             continue
+        audiences = tables.scopes_of(tables.rows["person"][phone.person])
         wanted = authorised(tables, phone.person, play.house.now)
         held = {key for key in phone.replica.rows if judged(key[0]) and not _old_visit(play, phone, key)}
         for key in sorted(wanted - held):
@@ -129,8 +130,10 @@ def replicas_are_the_authorised_view(play: Play, tables: Tables) -> Iterator[str
             if mine.data != stored:
                 names = sorted(name for name in stored if stored[name] != mine.data.get(name))
                 yield f"{phone.name} holds {_named(play, key)} of another content ({', '.join(names)})"
-            elif mine.version != version and mine.version < version:
+            elif mine.version < version:
                 yield f"{phone.name} holds {_named(play, key)} at version {mine.version}, not {version}"
+            if mine.scopes != tables.told[key] & audiences:
+                yield f"{phone.name} holds {_named(play, key)} for other audiences than the server tells it by"
 
 
 def _old_visit(play: Play, phone: Phone, key: tuple[str, str]) -> bool:

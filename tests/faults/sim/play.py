@@ -200,11 +200,13 @@ class Play:
         return bool(waiting)
 
     def do_restart(self, step: Step) -> bool:
-        phone = self.phones[step["phone"]]
+        self._restart(self.phones[step["phone"]])
+        return True
+
+    def _restart(self, phone: Phone) -> None:
         had = {row.id for row in phone.outbox.rows}
         phone.restart()
         self._let_go(had - {row.id for row in phone.outbox.rows})
-        return True
 
     def do_clone(self, step: Step) -> bool:
         phone = self.phones[step["phone"]]
@@ -226,7 +228,7 @@ class Play:
             had = {row.id for row in phone.outbox.rows}
             phone.lose_outbox()
             self._let_go(had)
-        phone.restart()
+        self._restart(phone)
         return True
 
     def _let_go(self, ids: set[str]) -> None:
@@ -359,13 +361,14 @@ class Play:
         try:
             request = next(going) if reply is None else self._deliver(phone, going, reply)
             while True:
+                self.watch.own_writes(phone)
                 request = self._deliver(phone, going, self._carry(phone, request, network))
         except StopIteration as end:
             phone.ended = end.value
         except StorageFailed:
             phone.ended = Ended("stopped")
         except Died:
-            phone.restart()
+            self._restart(phone)
             phone.ended = Ended("stopped")
 
     @staticmethod
@@ -433,7 +436,7 @@ class Play:
         self.locks = 0
         for phone in self.phones.values():
             if phone.protocol != 1:
-                phone.restart()
+                self._restart(phone)
         for phone in self.phones.values():
             phone.read_at = None
         for _ in range(MOST_ROUNDS):

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import select
 
 from server.exchange.kinds import READABLE
-from server.exchange.model import Batch, Client, Journal, Revision
+from server.exchange.model import Batch, Client, Journal, Position, Revision
 from server.exchange.pull import _parked
 from tests.faults.sim.house import ORG
 
@@ -37,6 +37,13 @@ class Tables:
                 select(Journal.__table__).where(Journal.org_id == ORG).order_by(Journal.n)
             ).mappings()
         ]
+        self.told: dict[Key, set[str]] = {}
+        for scope, kind, entity in connection.execute(
+            select(Position.scope, Position.kind, Position.id).where(
+                Position.org_id == ORG, Position.removed_at.is_(None)
+            )
+        ):
+            self.told.setdefault((kind, entity), set()).add(scope)
         revisions = connection.execute(select(Revision.__table__).where(Revision.org_id == ORG)).mappings()
         self.revisions = [dict(row) for row in revisions]
         batches = connection.execute(select(Batch.__table__).where(Batch.org_id == ORG)).mappings()
@@ -68,6 +75,17 @@ class Tables:
         if person["role"] != "manager" or person["team_id"] is None:
             return set()
         return {team for team in parents if person["team_id"] in _upwards(parents, team)}
+
+    def scopes_of(self, person: Mapping[str, Any]) -> set[str]:
+        """The audiences a person belongs to, told from the tree alone."""
+        led = self.led_by(person)
+        member = led | ({person["team_id"]} if person["team_id"] else set())
+        return {
+            "org",
+            f"person:{person['id']}",
+            *(f"team:{team}" for team in member),
+            *(f"lead:{team}" for team in led),
+        }
 
     def stays(self, entity: str) -> str:
         """The customer that a merged one became, else the entity itself."""
