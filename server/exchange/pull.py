@@ -41,6 +41,8 @@ def pull(
     head = connection.execute(select(Head.__table__).where(Head.org_id == org_id)).mappings().one()
     token = scopes.unseal(token_text, secret) if token_text else None
     forget = bool(token_text) and (token is None or token.organisation != org_id or token.client != client)
+    if token is not None and token.organisation != org_id:
+        token = None  # what is in it is nobody's business here
     if token is not None and not forget:
         forget = not _is_ours(connection, org_id, token, head["entries"])
     plan = scopes.plan(token, granted, head["version"], head["floor"], forget=forget)

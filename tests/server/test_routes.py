@@ -6,6 +6,7 @@ in everything that can hold a word, and every answer is searched for them, heade
 """
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +38,10 @@ ALLOWED: dict[tuple[str, str], set[str] | None] = {
     ("/api/sync", "POST"): EVERYBODY,
     ("/api/board", "GET"): {"manager", "administrator"},
     ("/api/customers", "GET"): READERS,
+    ("/api/customers/<uuid:customer>", "GET"): READERS,
+    ("/api/follow-ups", "GET"): READERS,
+    ("/api/follow-ups/<uuid:follow_up>", "GET"): READERS,
+    ("/api/history/<kind>/<uuid:entity>", "GET"): READERS,
     ("/api/customers/reassign", "POST"): {"manager", "administrator"},
     ("/api/visits", "GET"): READERS,
     ("/api/visits/<uuid:visit>", "GET"): READERS,
@@ -72,13 +77,17 @@ def plant(world: World, mark: str, rep: str, team: str) -> dict[str, str]:
     receipts = phone.push(
         visit,
         phone.check_out(visit["entity"], minutes=f"{mark} minutes", next_step=mark),
+        promise := phone.create("follow_up", customer_id=shop, subject=f"{mark} list", note=mark, kind=mark),
+        said := phone.create("comment", on_kind="customer", on_id=shop, body=f"{mark} words"),
         phone.check_in(shop, mode=mark),
         phone.mutation("customer", shop, "update", [{"field": "note", "op": "text", "new": mark * 6000}]),
     )
-    assert [receipt["status"] for receipt in receipts] == ["applied", "applied", "parked", "parked"]
+    assert [receipt["status"] for receipt in receipts] == ["applied"] * 4 + ["parked"] * 2
     return {
         "visit": visit["entity"],
         "customer": shop,
+        "follow_up": promise["entity"],
+        "comment": said["entity"],
         "rep": world.ids[rep],
         "team": world.ids[team],
         "client": phone.client,
@@ -120,7 +129,7 @@ class Stage:
     def parameters(self, rule: Rule, method: str) -> list[str]:
         """Names of a route's query parameters, as its own document tells them."""
         spec = self.app.extensions["rounds_spec"]()
-        path = rule.rule.replace("<uuid:visit>", "{visit}")
+        path = re.sub("<(?:uuid:)?([a-z_]+)>", r"{\1}", rule.rule)
         operation = spec["paths"].get(path, {}).get(method.lower(), {})
         return [one["name"] for one in operation.get("parameters", []) if one.get("in") == "query"]
 
@@ -133,12 +142,19 @@ class Stage:
         ]
         bases = list(dict.fromkeys(bases))
         if "<uuid:" in rule.rule:
-            bases = [f"{rule.rule.split('<')[0]}{one}{rule.rule.split('>')[1]}" for one in ids]
+            told = ("visit", "customer", "follow_up", "comment", "parked")
+            kinds = told if "<kind>" in rule.rule else ("",)
+            name = rule.rule.rpartition("<uuid:")[2].partition(">")[0]
+            ids = [self.own[name if name in self.own else "visit"], *ids]  # the first one is answered
+            named = [rule.rule.replace("<kind>", kind) for kind in kinds]
+            bases = [re.sub("<uuid:[a-z_]+>", one, rest) for rest in named for one in ids]
         yield from bases
         words = [FOREIGN, SOUTHERN, self.cursor, "%00", "%ED%A0%80", "-1", "0001-01-01", "'%3B--", "x" * 700]
         for name in self.parameters(rule, method):
             for value in (*ids, *words):
                 yield f"{bases[0]}?{name}={value}"
+        if rule.rule == "/api/follow-ups":
+            yield f"/api/follow-ups?owner={self.south['rep']}&customer={self.south['customer']}"
         if rule.rule == "/api/visits":
             yield f"/api/visits?rep={self.foreign['rep']}&team={self.foreign['team']}&customer={self.foreign['customer']}"
             yield f"/api/visits?rep={self.south['rep']}&team={self.south['team']}&customer={self.south['customer']}"
@@ -174,7 +190,18 @@ class Stage:
             ]
         if who != "outsider":  # at home it would be an id like any other
             written.append(phone.create("customer", self.south["customer"], name="Mine"))
-        for kind in ("customer", "visit", "person", "team"):
+            written += [
+                phone.create("follow_up", customer_id=them["customer"], subject="S"),
+                phone.create(
+                    "follow_up", customer_id=self.own["customer"], visit_id=them["visit"], subject="S"
+                ),
+                phone.create(
+                    "follow_up", customer_id=self.own["customer"], owner_id=them["rep"], subject="S"
+                ),
+            ]
+            for kind in ("customer", "visit", "follow_up"):
+                written.append(phone.create("comment", on_kind=kind, on_id=them[kind], body="B"))
+        for kind in ("customer", "visit", "follow_up", "comment", "person", "team"):
             for them in (self.south, self.foreign):
                 entity = them.get(kind) or them["rep"]
                 written.append(phone.mutation(kind, entity, "archive", []))
@@ -243,7 +270,7 @@ def test_a_route_answers_those_it_is_for_and_sends_the_others_away(stage: Stage,
 def test_nothing_of_another_organisation_or_team_is_in_any_answer(stage: Stage, who: str) -> None:
     hidden = [FOREIGN, FOREIGN.lower(), *stage.foreign.values(), stage.other.org]
     if who not in SEES_SOUTH:
-        hidden += [SOUTHERN, stage.south["customer"], stage.south["visit"]]
+        hidden += [SOUTHERN, *(stage.south[kind] for kind in ("customer", "visit", "follow_up", "comment"))]
     asked = 0
     for _, method, path, options in stage.requests(who):
         response = stage.call(who, method, path, **options)
@@ -266,8 +293,7 @@ def test_another_organisations_people_see_their_own_and_nothing_of_ours(stage: S
         SOUTHERN,
         stage.world.org,
         *stage.own.values(),
-        stage.south["visit"],
-        stage.south["customer"],
+        *(stage.south[kind] for kind in ("customer", "visit", "follow_up", "comment")),
     ]
     for _, method, path, options in stage.requests("outsider"):
         response = stage.call("outsider", method, path, **options)
@@ -278,22 +304,33 @@ def test_another_organisations_people_see_their_own_and_nothing_of_ours(stage: S
 
 
 @pytest.mark.parametrize("who", ["rob", "mia", "admin"])
-@pytest.mark.parametrize("rest", ["", "/history"])
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("visit", "/api/visits/{}"),
+        ("visit", "/api/visits/{}/history"),
+        ("customer", "/api/customers/{}"),
+        ("follow_up", "/api/follow-ups/{}"),
+        *((kind, f"/api/history/{kind}/{{}}") for kind in ("visit", "customer", "follow_up", "comment")),
+    ],
+)
 def test_an_id_of_others_answers_exactly_as_one_that_does_not_exist(
-    stage: Stage, who: str, rest: str
+    stage: Stage, who: str, kind: str, path: str
 ) -> None:
-    def answer(visit: str) -> Any:
-        response = stage.call(who, "GET", f"/api/visits/{visit}{rest}")
+    def answer(entity: str) -> Any:
+        response = stage.call(who, "GET", path.format(entity))
         body = {name: value for name, value in response.json.items() if name != "request_id"}
         headers = {name: value for name, value in response.headers if name not in {"Date", "X-Request-Id"}}
         return response.status_code, body, headers
 
     unknown = answer(str(uuid4()))
     assert unknown[0] == 404
-    assert answer(stage.foreign["visit"]) == unknown
-    assert answer(stage.foreign["customer"]) == unknown
+    for other in ("visit", "customer", "follow_up"):
+        assert answer(stage.foreign[other]) == unknown
     if who not in SEES_SOUTH:
-        assert answer(stage.south["visit"]) == unknown
+        assert answer(stage.south[kind]) == unknown
+    else:
+        assert answer(stage.south[kind])[0] == 200
 
 
 @pytest.mark.parametrize("who", ["rob", "mia"])
@@ -306,6 +343,8 @@ def test_an_id_of_others_answers_exactly_as_one_that_does_not_exist(
         "/api/visits?customer={customer}",
         "/api/customers?team={team}",
         "/api/customers?owner={rep}",
+        "/api/follow-ups?owner={rep}",
+        "/api/follow-ups?customer={customer}",
     ],
 )
 def test_a_filter_by_an_id_of_others_answers_as_by_one_that_does_not_exist(
