@@ -57,6 +57,9 @@ SAME_NAME_M = 500.0
 ALIKE = 0.8
 """Of names at one door: a letter or two, a word that says little."""
 
+ALIKE_IN_SYLLABLES = 0.9
+"""The same where a sign is a syllable or a word: another sign is another name, as of the baker Lü and the baker Zhang."""
+
 SAME = 0.95
 """Of names further apart: a slip of the hand in a long one, no more."""
 
@@ -78,6 +81,7 @@ _ACCENTS = re.compile("[\u0300-\u036f]")
 _APOSTROPHES = re.compile("['\u2018\u2019\u02bc`\u00b4]")
 _BETWEEN = re.compile(r"[\W_]+")
 _NUMBERS = re.compile("[0-9]+|[一二三四五六七八九十百]+")
+_SYLLABLES = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _CELL_DEGREES = SAME_NAME_M / 111_000
 """Height of a cell: no less than `SAME_NAME_M` of latitude, so that the next cells hold all that is so near."""
 
@@ -139,7 +143,7 @@ def probably_same(one: Place, other: Place) -> float:
         if abs(one.lat - other.lat) > 2 * _CELL_DEGREES:
             return 0.0
         like = likeness(one.name, other.name)
-        if like < ALIKE:
+        if like < (ALIKE_IN_SYLLABLES if _SYLLABLES.search(one.name) else ALIKE):
             return 0.0
         apart = distance_m(one.lat, one.lon, other.lat, other.lon)
         return like if apart <= (SAME_NAME_M if like >= SAME else CLOSE_M) else 0.0

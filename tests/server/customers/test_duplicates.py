@@ -68,6 +68,7 @@ def test_names_that_differ_in_nothing_that_tells_places_apart_are_the_same(one: 
         ("Aldi", "Lidl"),
         ("全家便利店（人民路店）", "全家便利店（南京路店）"),
         ("茶馆", "茶楼"),
+        ("老吕家面包房", "老章家面包房"),
         ("第一百货", "第二百货"),
         ("ガスト", "カスト"),
         ("!!!", "???"),
