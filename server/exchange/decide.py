@@ -515,7 +515,7 @@ def _amend_instead(work: Work, about: About, thing: Mapping[str, Any], value: An
     # It came in when the conflict did: by the clocks of then its moments are read.
     stamps = {"*": thing["stamps"]["*"]}
     before = {thing["field"]: visit.values().get(thing["field"])}
-    row.columns = {"before": before, "author_id": work.actor.id, **UNDECIDED}
+    row.columns = {"before": before, "author_id": work.actor.id, "at": work.now, **UNDECIDED}
     work.put(row, Entity(values, {}, stamps, False, thing["author_id"] or "", work.version))
     if "rep" not in rights.relations_to(work, visit):
         _decide_amendment(work, row, replace(about, verdict="approve", first=None))

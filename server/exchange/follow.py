@@ -116,13 +116,21 @@ def await_amendment(work: Work, row: Row, mutation: Mutation, outcome: Outcome) 
     row.columns = {
         "before": {name: visit.get(name) for name in values["changes"]},
         "author_id": work.actor.id,
+        "at": _written(work, mutation),
         **UNDECIDED,
     }
+
+
+def sign_comment(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
+    """Say whose a new comment is, and when it was written."""
+    if row.was is None:
+        row.columns = {"author_id": work.actor.id, "at": _written(work, mutation)}
 
 
 FOLLOWS: dict[str, Follow] = {
     "visit": judge_visit,
     "amendment": await_amendment,
+    "comment": sign_comment,
     "customer": place_customer,
     "person": redraw_audiences,
     "team": redraw_audiences,
@@ -151,6 +159,11 @@ def _door(work: Work, values: Mapping[str, Any], named: str | None) -> Mapping[s
     if len(places) < 2 or fix is None:
         return (places or known or [{}])[0]
     return min(places, key=lambda door: distance_m(fix["lat"], fix["lon"], door["lat"], door["lon"]))
+
+
+def _written(work: Work, mutation: Mutation) -> datetime:
+    """When it was written, by best time."""
+    return best_time(mutation.at, work.sent, work.received_at)
 
 
 def _settings(work: Work) -> rules.Settings:

@@ -240,12 +240,14 @@ COMMENT = Kind(
             "on_kind": Field("value", check=p.choice("customer", "visit", "follow_up"), required=True),
             "on_id": Field("value", check=p.uuid(), required=True),
             "body": Field("value", check=p.text(5_000, 1), required=True),
+            **dict.fromkeys(("author_id", "at"), Field("readonly")),
         },
     ),
     create=frozenset({"reader"}),
     other=NOBODY,
     archive=NOBODY,
     on=frozenset({"customer", "visit", "follow_up"}),
+    columns=("author_id", "at"),
 )
 
 TEAM = Kind(
@@ -384,14 +386,14 @@ AMENDMENT = Kind(
             "visit_id": Field("value", check=p.uuid(), required=True),
             "reason": Field("value", check=p.text(500, 1), required=True),
             "changes": Field("value", check=_amendments(), required=True),
-            **dict.fromkeys(("before", "author_id", *DECIDED), _SERVER_MADE),
+            **dict.fromkeys(("before", "author_id", "at", *DECIDED), _SERVER_MADE),
         },
     ),
     create=REP,
     other=NOBODY,
     archive=NOBODY,
     references={"visit_id": "visit"},
-    columns=("before", "author_id", *DECIDED),
+    columns=("before", "author_id", "at", *DECIDED),
 )
 
 VERDICTS: Mapping[str, tuple[str, ...]] = {

@@ -227,6 +227,7 @@ class Amendment(Synced, Model):
     changes: Mapped[dict[str, Any]] = mapped_column(Json)
     before: Mapped[dict[str, Any] | None] = mapped_column(Json)
     author_id: Mapped[str | None] = mapped_column(Id)
+    at: Mapped[datetime] = mapped_column(Instant)
     status: Mapped[str] = mapped_column(default="open")
     verdict: Mapped[str | None] = mapped_column()
     decided_by: Mapped[str | None] = mapped_column(Id)

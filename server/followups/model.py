@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKeyConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Id, Json, Model
+from server.db import Id, Instant, Json, Model
 from server.people.model import Synced
 
 
@@ -46,7 +47,7 @@ class FollowUp(Synced, Model):
 
 
 class Comment(Synced, Model):
-    """What somebody said about a customer, a visit or a follow-up. Written once."""
+    """What somebody said about a customer, a visit or a follow-up, and when, by best time. Written once."""
 
     __tablename__ = "comment"
     __table_args__ = (Index("ix_comment_on", "org_id", "on_id"),)
@@ -54,3 +55,5 @@ class Comment(Synced, Model):
     on_kind: Mapped[str] = mapped_column()
     on_id: Mapped[str] = mapped_column(Id)
     body: Mapped[str] = mapped_column()
+    author_id: Mapped[str | None] = mapped_column(Id)
+    at: Mapped[datetime] = mapped_column(Instant)

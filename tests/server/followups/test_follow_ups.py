@@ -12,7 +12,7 @@ import pytest
 from server.db import reading
 from server.exchange.check import check
 from server.followups.rules import due_at
-from tests.world import Phone, World, ago
+from tests.world import Phone, World, ago, text
 
 
 @pytest.fixture
@@ -201,6 +201,17 @@ def test_a_comment_is_told_to_whoever_is_told_of_the_thing_and_goes_where_it_goe
         "sam": {on["customer"]},
     }
     assert is_told_by_its_journal(world)
+
+
+def test_a_comment_says_whose_it_is_and_when_it_was_written(world: World) -> None:
+    rob, written = world.phone("rob"), ago(hours=5)
+    said = rob.create("comment", on_kind="customer", on_id=world.ids["Shop"], body="Side door", at=written)
+    assert rob.push(said)[0]["status"] == "applied"
+    mia = world.phone("mia")
+    mia.pull()
+    held = mia.held("comment")[said["entity"]]
+    assert held["author_id"] == world.ids["rob"]
+    assert datetime.fromisoformat(held["at"]) == datetime.fromisoformat(text(written))
 
 
 def test_comments_on_customers_are_taken_back_and_given_again_with_them(world: World) -> None:
