@@ -291,22 +291,28 @@ def _backer(work: Work, author: str | None) -> Actor | None:
 
 def _retry(work: Work, thing: Mapping[str, Any], backer: Actor | None) -> bool:
     """Settle a parked mutation again; where it settles, what waits behind it follows by itself, in its order."""
-    together = thing["decided_by"], thing["decided_at"]
-    waiting = [thing]
-    applied = False
+    if not _again(work, thing, backer):
+        return False
+    _follow_out(work, thing)
+    return True
+
+
+def _follow_out(work: Work, parent: Mapping[str, Any]) -> None:
+    """Settle what waits behind a creation that is there now, and what waits behind that, in the order it came in.
+
+    What was laid aside together with it comes along; what somebody laid aside for itself does not.
+    """
+    together = parent["decided_by"], parent["decided_at"]
+    waiting, known = list(work.followers(parent["id"])), {parent["id"]}
     while waiting:
-        one = waiting.pop(0)
-        if not _again(work, one, backer if one is thing else None):
-            continue
-        applied = applied or one is thing
-        for follower in work.followers(one["id"]):
-            laid_aside = follower["verdict"] == "discard"
-            if follower["status"] == "open" or (
-                laid_aside and together == (follower["decided_by"], follower["decided_at"])
-            ):
-                waiting.append(follower)
         waiting.sort(key=lambda row: row["entry"])
-    return applied
+        one = waiting.pop(0)
+        laid_aside = one["verdict"] == "discard" and together == (one["decided_by"], one["decided_at"])
+        if one["id"] in known or not (one["status"] == "open" or laid_aside):
+            continue
+        known.add(one["id"])
+        if _again(work, one, None):
+            waiting += work.followers(one["id"])
 
 
 def _again(work: Work, parked: Mapping[str, Any], backer: Actor | None) -> bool:
@@ -356,8 +362,15 @@ def _as_author(work: Work, parked: Mapping[str, Any], batch: Mapping[str, Any], 
 
 
 def _discard(work: Work, thing: Mapping[str, Any]) -> None:
-    """Lay a parked mutation aside, and what waits behind it; all of it stays readable."""
+    """Lay a parked mutation aside, and what waits behind it; all of it stays readable.
+
+    Behind a creation that was sent once more, put right, nothing has to wait any longer.
+    """
     closed = _closed(work, "discard")
+    if thing["verb"] == "create" and thing["kind"] in WRITABLE:
+        if work.row(thing["kind"], thing["entity"]).entity is not None:
+            _follow_out(work, work.remake("parked", thing, **closed))
+            return
     waiting = [thing]
     while waiting:
         one = waiting.pop()

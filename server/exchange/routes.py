@@ -132,7 +132,7 @@ def _pull(principal: Principal, client: str, wish: documents.PullWish, now: Any)
 
 
 def _answer(status: int, document: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(document), status, content_type="application/json")
+    return Response(orjson.dumps(document, option=orjson.OPT_UTC_Z), status, content_type="application/json")
 
 
 class Page(Schema):

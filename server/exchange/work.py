@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, or_, select
+from sqlalchemy import Connection, bindparam, delete, func, or_, select
 
 from server.customers.model import Customer
 from server.db import upsert
@@ -19,7 +19,7 @@ from server.followups.model import Comment
 from server.people.grant import held, parents_of
 from server.people.model import Grant, Organisation, Setting
 from server.people.rules import LEADERS, above
-from server.visits.model import RepDay, VisitKind
+from server.visits.model import RepDay, VisitKind, VisitPhoto
 from sync.mutation import Author, Moment
 from sync.reconcile import Entity
 
@@ -92,6 +92,16 @@ _MERGED = select(Customer.id).where(
 
 _COMMENTS = select(Comment.id, Comment.on_kind, Comment.on_id, Comment.created_by).where(
     Comment.org_id == bindparam("org"), Comment.on_id.in_(bindparam("ids", expanding=True))
+)
+
+_UNNAMED = (
+    delete(VisitPhoto)
+    .where(
+        VisitPhoto.org_id == bindparam("org"),
+        VisitPhoto.sha256 == bindparam("photo"),
+        VisitPhoto.visit_id == bindparam("visit"),
+    )
+    .execution_options(synchronize_session=False)
 )
 
 
@@ -403,7 +413,7 @@ class Work:
                 Parked.verb == "create",
                 Parked.author_id == self.actor.id,
             )
-            .order_by(Parked.version, Parked.id)
+            .order_by(Parked.entry)
         ).first()
         return (found[0], found[1]) if found else None
 
@@ -514,6 +524,8 @@ class Work:
             elif name == "customer":  # one that is merged leaves its code before another takes it
                 changed.sort(key=lambda row: not row.columns.get("merged_into"))
             upsert(WRITABLE[name].model, self.connection, [self._columns(row) for row in changed])
+            if name == "visit":
+                self._name_photos(changed)
         for name in MADE:
             upsert(
                 MADE[name].model,
@@ -532,6 +544,20 @@ class Work:
         if self.sharing_changed:
             self._redraw_sharing()
         self._tell()
+
+    def _name_photos(self, visits: Iterable[Row]) -> None:
+        """Keep the way from a photo to the visits that name it; nothing is asked where no visit's photos changed."""
+        added: list[dict[str, str]] = []
+        gone: list[dict[str, str]] = []
+        for row in visits:
+            now = set(row.values().get("photos") or ())
+            was = set((row.was.values.get("photos") if row.was else None) or ())
+            if now != was:
+                added += [{"org_id": self.org_id, "sha256": one, "visit_id": row.id} for one in now - was]
+                gone += [{"org": self.org_id, "photo": one, "visit": row.id} for one in was - now]
+        upsert(VisitPhoto, self.connection, sorted(added, key=lambda one: (one["visit_id"], one["sha256"])))
+        if gone:
+            self.connection.execute(_UNNAMED, gone)
 
     def _columns(self, row: Row) -> dict[str, Any]:
         entity = row.entity

@@ -87,7 +87,7 @@ def test_a_conflict_tells_who_wrote_both_values_and_when(world: World) -> None:
     told = seen(rob, "conflict")[conflict]
     assert (told["kept"], told["kept_author_id"]) == ("3 Rob Road", world.ids["rob"])
     assert (told["lost"], told["lost_author_id"]) == ("2 Ria Road", world.ids["ria"])
-    assert told["lost_at"] < told["kept_at"]
+    assert told["lost_at"] < told["kept_at"] and told["kept_at"].endswith("Z")
     # The other way round: what a manager set stands against a rep's.
     mia = world.phone("mia")
     base = mia.push(mia.create("customer", name="Second", code="S"))[0]["version"]
@@ -580,6 +580,17 @@ def test_what_was_discarded_is_brought_back_with_what_was_discarded_with_it(worl
     assert set(seen(rob, "visit")) == set(visits)
     receipt = decide(mia, "parked", alone, "discard")
     assert (receipt["code"], receipt["detail"]) == ("INVALID", {"field": "verdict"})
+    is_clean(world)
+
+
+def test_behind_a_creation_that_was_sent_again_put_right_nothing_waits_any_longer(world: World) -> None:
+    rob = world.phone("rob")
+    shop, visits, _ = lead_with_visits(world, rob, grade="Z")
+    parent = next(i for i, one in seen(rob, "parked").items() if one["entity"] == shop)
+    assert rob.push(rob.create("customer", shop, name="Corner shop", grade="A"))[0]["status"] == "applied"
+    assert answer(decide(rob, "parked", parent, "discard")) == APPLIED
+    assert set(seen(rob, "visit")) == set(visits)
+    assert {one["status"] for one in seen(rob, "parked").values()} == {"resolved"}
     is_clean(world)
 
 
