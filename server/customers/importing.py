@@ -165,7 +165,9 @@ def plan(connection: Connection, org_id: str, entries: Iterable[Entry], standing
             except Refused as error:
                 raise Refused(f"{str(error)[0].upper()}{str(error)[1:]}.") from None
     known = {row["id"]: dict(row) for row in connection.execute(_customers(org_id)).mappings()}
-    by_code = {row["code"]: row["id"] for row in known.values() if row["code"]}
+    # One that was merged is known by its code still, unless the code went on to another.
+    in_turn = sorted(known.values(), key=lambda row: row["merged_into"] is None)
+    by_code = {row["code"]: row["id"] for row in in_turn if row["code"]}
     imported = _last_imported(connection, org_id)
     found = Plan()
     first_line: dict[str, tuple[int, bytes]] = {}

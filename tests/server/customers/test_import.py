@@ -3,8 +3,10 @@
 import csv
 import io
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -16,8 +18,9 @@ from server.customers.exporting import Lines, joined, safe
 from server.customers.model import Customer
 from server.db import reading
 from server.exchange.check import check
-from server.exchange.model import Conflict, Journal
-from server.people.admin import Refused
+from server.exchange.door import Change, client_of, write
+from server.exchange.model import Conflict, Journal, Suggestion
+from server.people.admin import Refused, system
 from tests.commands import Commands
 from tests.world import World
 
@@ -469,3 +472,31 @@ def test_ten_thousand_rows_come_in(rounds: Commands, app: Any, file: Any):
     path = file("code,name,address,lat,lon\n" + "".join(lines))
     assert rounds.json("import", "customers", path, "--yes")["created"] == 10_000
     assert rounds.json("import", "customers", path, "--yes")["unchanged"] == 10_000
+
+
+def test_a_file_that_still_has_both_of_a_merged_pair_changes_what_it_says_anew_at_the_one_that_stayed(
+    rounds: Commands, app: Any, tmp_path: Path
+) -> None:
+    org = rounds.init()["id"]
+    path = tmp_path / "pubs.csv"
+    pubs = "code,name,lat,lon,phone\n1,The Crown,51.5,-0.1,020 1\n2,Crown Inn,51.5,-0.1,020 1\n"
+    path.write_text(pubs)
+    rounds.json("import", "customers", path, "--yes")
+    with app.app_context():
+        with reading() as connection:
+            (suggestion,) = connection.execute(select(Suggestion.id)).scalars()
+        decided = {"on_kind": "suggestion", "on_id": suggestion, "verdict": "approve"}
+        (receipt,) = write(
+            system(org),
+            client_of(org, "cli"),
+            [Change("decision", str(uuid4()), "create", decided)],
+            datetime.now(UTC),
+        )
+        assert receipt["status"] == "applied"
+    again = rounds.json("import", "customers", path, "--yes")
+    assert (again["created"], again["updated"], again["unchanged"]) == (0, 0, 2)
+    path.write_text(pubs.replace("Inn,51.5,-0.1,020 1", "Inn,51.5,-0.1,020 2"))
+    changed = rounds.json("import", "customers", path, "--yes")
+    assert (changed["created"], changed["updated"]) == (0, 1)
+    live = [row for row in customers(app, "id").values() if not row["archived"]]
+    assert [row["phone"] for row in live] == ["020 2"]
