@@ -104,6 +104,12 @@ export async function exchange(
       let more = false;
       if (body.pull) {
         const page = body.pull;
+        // One's own scope is read again after a backup was put back, among other things: better asked once too often.
+        // The server answers with the receipts of that time for whatever it still has. Before the page and its token
+        // are kept: a page that dies in between would never hear of it again.
+        if (token !== null && page.reset.some((s) => s.startsWith('person:')) && (await outbox.resendAll())) {
+          await outboxChanged(desk);
+        }
         let changed: string[] | null = [];
         try {
           changed = await replica.apply(page, token, client.id, await neededBy(outbox));
@@ -117,15 +123,6 @@ export async function exchange(
         if (full) void lookAtRoom();
         else {
           if (changed) await pageChanged(desk, page, changed, client.id, lost, say);
-          // One's own scope is read again after a backup was put back, among other things: better asked once too
-          // often. The server answers with the receipts of that time for whatever it still has.
-          if (
-            token !== null &&
-            page.reset.some((s) => s.startsWith('person:')) &&
-            (await outbox.resendAll())
-          ) {
-            await outboxChanged(desk);
-          }
           more = page.more || changed === null;
         }
       }

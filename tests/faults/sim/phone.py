@@ -314,7 +314,8 @@ class Phone:
                     applied = self.apply(page, token)
                     if applied and not page["more"] and not lost:
                         self.settle(client, page["acked_seq"])
-                    if token is not None and any(scope.startswith("person:") for scope in page["reset"]):
+                    anew = token is None and acked > 0  # the replica was lost: what if the server lost something, too?
+                    if anew or any(scope.startswith("person:") for scope in page["reset"]):
                         self.resend_all()
                     more = page["more"] or not applied
                 if more or lost or self.outbox.unsent():
