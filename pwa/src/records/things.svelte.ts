@@ -3,6 +3,7 @@ import {
   customer as customerOf,
   customers,
   getServerVisit,
+  parked,
   visit as visitOf,
   whole,
   type Amendment,
@@ -86,7 +87,7 @@ export function subjectOf(kind: string, id: string): Subject {
       repId: far.rep.id,
     };
   }
-  return { ...plain, note: record.kind(kind) };
+  return kind ? { ...plain, note: record.kind(kind) } : plain;
 }
 
 export interface Told {
@@ -158,11 +159,17 @@ export function parkedTitle(p: Parked): string {
 export function typedName(p: Parked): string {
   const op = p.mutation?.ops.find((o) => o.field === 'name');
   const typed = p.mutation?.verb === 'create' && typeof op?.new === 'string' ? op.new : '';
-  const at = p.mutation?.ops.find((o) => o.field === 'customer_id')?.new;
+  const own = (field: string) => p.mutation?.ops.find((o) => o.field === field)?.new;
+  // A change of what is not made yet is told by what would have made it.
+  const made =
+    p.mutation?.verb === 'create'
+      ? undefined
+      : get(parked).find((o) => o.entity === p.entity && o.mutation?.verb === 'create');
+  const at = own('customer_id') ?? made?.mutation?.ops.find((o) => o.field === 'customer_id')?.new;
   const name =
     typed ||
     (typeof at === 'string' ? record.customer(at) : '') ||
-    (p.mutation?.verb === 'create' ? '' : subjectOf(p.kind, p.entity).name);
+    (p.mutation?.verb === 'create' || made ? '' : subjectOf(p.kind, p.entity).name);
   const author = p.authorId && p.authorId !== record.me ? record.person(p.authorId) : '';
   return [name, author].filter(Boolean).join(' · ');
 }
