@@ -46,6 +46,8 @@ export default defineConfig({
     // The page's policy allows no inline script; the polyfill for module preload would be one more request.
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    // Of the data layer's one door each screen takes along what it uses; the first page only what the start needs.
+    rolldownOptions: { treeshake: { moduleSideEffects: [{ test: /\/src\/data\//, sideEffects: false }] } },
   },
   server: {
     proxy: {
@@ -53,6 +55,9 @@ export default defineConfig({
     },
   },
   // Browser exports of Svelte under vitest, where `node` would otherwise pick the server build.
-  resolve: process.env['VITEST'] ? { conditions: ['browser'] } : {},
+  // In a build, Dexie's modern form: what it names by default is one whole of ES5 that nothing can be left out of.
+  resolve: process.env['VITEST']
+    ? { conditions: ['browser'] }
+    : { alias: { dexie: 'dexie/dist/modern/dexie.mjs' } },
   test: { include: ['src/**/*.test.ts', 'tests/**/*.test.ts'], environment: 'node', testTimeout: 60_000 },
 });

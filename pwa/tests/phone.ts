@@ -92,6 +92,6 @@ export function change(entity: string, verb: Verb, ops: Op[], kind = 'visit'): D
   const at = { wall: '2026-11-21T09:00:00.000Z', mono_ms: 1, life: 'l', offset_ms: null, zone: 'UTC' };
   return { kind, entity, verb, base: 0, at, ops };
 }
-export function set(field: string, value: unknown): Op {
-  return { field, op: 'set', old: null, new: value };
+export function set(field: string, value: unknown, old: unknown = null): Op {
+  return { field, op: 'set', old, new: value };
 }

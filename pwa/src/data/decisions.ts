@@ -1,5 +1,5 @@
 import { moment } from './clock';
-import { announce, needDesk, openDesk, save, tell } from './desk';
+import { announce, mutationsChanged, needDesk, openDesk, save, tell } from './desk';
 import { decisionKey, type PendingDecision } from './matters';
 import { saving } from './storage';
 import { SaveError, type DecidedOn, type Id, type Op, type Verdict } from './types';
@@ -37,8 +37,8 @@ export async function decide(on: DecidedOn, id: Id, verdict: Verdict, word?: str
   if (here && !here.fromServer) {
     // It never left this phone, so nobody else has a say in it.
     if (here.code !== 'TOO_LARGE') throw new SaveError('NOT_ALLOWED', 'the server has not told of it yet');
-    const { putAway } = await import('./putting');
-    return putAway(id, verdict === 'discard');
+    const changed = await saving(() => desk.outbox.putAway(id, verdict === 'discard'));
+    return mutationsChanged(desk, changed);
   }
   const key = decisionKey(on, id);
   const pending: PendingDecision = { on, id, verdict, word: said, at, undoUntil: Date.now() + UNDO_MS };
