@@ -7,7 +7,7 @@ caller), `reading()` sees one snapshot to its end. Statements are Core, 2.0 styl
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -28,7 +28,7 @@ from sqlalchemy import (
     literal,
     tuple_,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -135,22 +135,93 @@ def reading() -> Iterator[Connection]:
 
 
 def upsert(table: type[Model] | Table, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows, or replace those of the same primary key, in one round trip; every row names the same columns."""
+    """Insert rows, or replace those of the same primary key, in one round trip; every row names the same columns.
+
+    Of rows with the same key the last one counts.
+    """
+    _send(table, connection, rows, replacing=True)
+
+
+def add(table: type[Model] | Table, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows in one round trip; every row names the same columns. Raises IntegrityError where one is there."""
+    _send(table, connection, rows, replacing=False)
+
+
+def _send(
+    table: type[Model] | Table, connection: Connection, rows: Sequence[dict[str, Any]], *, replacing: bool
+) -> None:
+    """PostgreSQL takes all rows as one document, SQLite as one prepared statement: either is several times as fast as
+    binding each value of each row through SQLAlchemy."""
     if not rows:
         return
     target: Any = table if isinstance(table, Table) else table.__table__
-    connection.execute(_upsert(target, connection.dialect.name, tuple(rows[0])), rows)
+    names = tuple(rows[0])
+    if connection.dialect.name == "postgresql":
+        if replacing and len(rows) > 1:
+            keys = tuple(column.name for column in target.primary_key)
+            rows = list({tuple(row[key] for key in keys): row for row in rows}.values())
+        text = orjson.dumps(rows, default=_bytea).decode()
+        connection.exec_driver_sql(_of_document(target, names, replacing), (text,))
+        return
+    statement, ways = _of_values(target, names, replacing)
+    connection.exec_driver_sql(
+        statement,
+        [tuple(row[name] if way is None else way(row[name]) for name, way in ways) for row in rows],
+    )
+
+
+def _bytea(value: Any) -> str:
+    if isinstance(value, bytes):
+        return "\\x" + value.hex()
+    raise TypeError(f"{type(value).__name__} is no value of a column")
 
 
 @cache
-def _upsert(target: Any, dialect_name: str, names: tuple[str, ...]) -> Any:
-    dialect: Any = postgresql if dialect_name == "postgresql" else sqlite
-    statement = dialect.insert(target)
+def _of_document(target: Table, names: tuple[str, ...], replacing: bool) -> str:
+    columns = ", ".join(f'"{name}"' for name in names)
+    return (
+        f'INSERT INTO "{target.name}" ({columns}) SELECT {columns} '
+        f'FROM json_populate_recordset(NULL::"{target.name}", %s::json){_replacing(target, names, replacing)}'
+    )
+
+
+@cache
+def _of_values(
+    target: Table, names: tuple[str, ...], replacing: bool
+) -> tuple[str, tuple[tuple[str, Callable[[Any], Any] | None], ...]]:
+    columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
+    statement = (
+        f'INSERT INTO "{target.name}" ({columns}) VALUES ({marks}){_replacing(target, names, replacing)}'
+    )
+    return statement, tuple((name, _way(target.c[name].type)) for name in names)
+
+
+def _replacing(target: Table, names: tuple[str, ...], replacing: bool) -> str:
+    if not replacing:
+        return ""
     keys = [column.name for column in target.primary_key]
-    rest = {name: statement.excluded[name] for name in names if name not in keys}
-    if rest:
-        return statement.on_conflict_do_update(index_elements=keys, set_=rest)
-    return statement.on_conflict_do_nothing(index_elements=keys)
+    rest = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in keys)
+    quoted = ", ".join(f'"{key}"' for key in keys)
+    return f" ON CONFLICT ({quoted}) DO " + (f"UPDATE SET {rest}" if rest else "NOTHING")
+
+
+def _way(kind: Any) -> Callable[[Any], Any] | None:
+    """How SQLite keeps a value of this column type; None as it is."""
+    if isinstance(kind, Instant):
+        return _instant_text
+    return _json_text if isinstance(kind, JSON) else None
+
+
+def _instant_text(value: datetime | None) -> str | None:
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise ValueError("a naive datetime is no instant")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _json_text(value: Any) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()
 
 
 def behind(

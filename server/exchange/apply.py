@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from server.db import is_busy, writing
+from server.db import add, is_busy, writing
 from server.exchange.decide import carry_out, weigh
 from server.exchange.documents import Device, Item
 from server.exchange.follow import FOLLOWS
@@ -61,8 +61,6 @@ _KNOWN = (
     .where(Journal.org_id == bindparam("org"), Journal.mutation_id.in_(bindparam("ids", expanding=True)))
     .order_by(Journal.n.desc())  # so that the first of several, the one that was applied, is remembered
 )
-_INSERT_BATCH = insert(Batch)
-_INSERT_JOURNAL = insert(Journal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +189,8 @@ def write(
     if work.people_changed:
         grant.refresh(connection, actor.org_id, submission.received_at)
     refresh_days(connection, actor.org_id, work.rep_days)
-    connection.execute(_INSERT_BATCH, [_batch(submission, work.version, client["root"])])
-    connection.execute(_INSERT_JOURNAL, journal)
+    add(Batch, connection, [_batch(submission, work.version, client["root"])])
+    add(Journal, connection, journal)
     return journal
 
 
@@ -286,8 +284,6 @@ def _settle_all(
         before = known.get(item.id)
         if internal:
             settled = park(work, item, codes.INTERNAL)
-        elif seq in unknown:
-            settled = park(work, item, codes.UNKNOWN_OP, unknown[seq])
         elif before is not None and (before["digest"] != item.digest or before["client_id"] not in mine):
             settled = park(work, item, codes.INVALID, "id")
         elif before is not None:
@@ -298,6 +294,8 @@ def _settle_all(
                 tuple(before["conflicts"]),
                 before["as_of"],
             )
+        elif seq in unknown:
+            settled = park(work, item, codes.UNKNOWN_OP, unknown[seq])
         else:
             settled = settle(work, item, head["version"])
         salt = os.urandom(16)

@@ -29,22 +29,33 @@ _VISITS = (
         Visit.check_in_best_fix,
         Visit.check_out_fix,
         Visit.at,
+        Visit.day,
         Visit.customer_id,
         Customer.name.label("customer"),
     )
     .join(Customer, (Customer.org_id == Visit.org_id) & (Customer.id == Visit.customer_id))
-    .where(Visit.org_id == bindparam("org"), Visit.rep_id == bindparam("rep"), Visit.day == bindparam("day"))
+    .where(
+        Visit.org_id == bindparam("org"),
+        Visit.rep_id == bindparam("rep"),
+        Visit.day.in_(bindparam("days", expanding=True)),
+    )
 )
 
 
 def refresh_days(connection: Connection, org_id: str, days: Iterable[tuple[str, str]]) -> None:
     """Make the roll-ups of these (rep id, day) true again."""
-    rows = []
+    of_rep: dict[str, dict[str, list[Mapping[Any, Any]]]] = {}
     for rep, day in sorted(days):
-        visits = connection.execute(_VISITS, {"org": org_id, "rep": rep, "day": day}).mappings()
-        # Sorted here: asked to, SQLite walks the index of times through the whole history.
-        in_order = sorted(visits, key=lambda visit: (visit["at"], visit["id"]))
-        rows.append({"org_id": org_id, "day": day, "rep_id": rep} | summarise(in_order))
+        of_rep.setdefault(rep, {})[day] = []
+    rows = []
+    for rep, touched in of_rep.items():
+        about = {"org": org_id, "rep": rep, "days": list(touched)}
+        for visit in connection.execute(_VISITS, about).mappings():
+            touched[visit["day"]].append(visit)
+        for day, visits in touched.items():
+            # Sorted here: asked to, SQLite walks the index of times through the whole history.
+            visits.sort(key=lambda visit: (visit["at"], visit["id"]))
+            rows.append({"org_id": org_id, "day": day, "rep_id": rep} | summarise(visits))
     upsert(RepDay, connection, rows)
 
 
