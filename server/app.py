@@ -19,6 +19,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from server import errors
 from server.auth import config, open_to_all
+from server.blobs.routes import blueprint as blobs
 from server.board.routes import blueprint as board
 from server.config import Config, from_environment
 from server.customers.routes import blueprint as customers
@@ -36,7 +37,7 @@ from server.visits.routes import blueprint as visits
 
 log = logging.getLogger("rounds")
 
-BLUEPRINTS = (people, exchange, board, customers, visits, follow_ups)
+BLUEPRINTS = (people, exchange, board, customers, visits, follow_ups, blobs)
 
 CSP = "; ".join(
     (

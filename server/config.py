@@ -16,12 +16,25 @@ class BadSetting(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class S3:
+    """A bucket of an S3-compatible service: its address (https://host[:port]), who one is there."""
+
+    endpoint: str
+    bucket: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    region: str = "us-east-1"
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything the server may be told from outside.
 
     `database_url` is an SQLAlchemy URL; `secret` signs pull tokens (32 bytes or more); `origins` are further
     origins a browser may write from (the request's own host always may); `trusted_proxies` is the number of reverse
-    proxies whose X-Forwarded-* headers are believed; `secure_cookie` marks the session cookie for TLS only.
+    proxies whose X-Forwarded-* headers are believed; `secure_cookie` marks the session cookie for TLS only; `s3` is the
+    bucket for photos (None: the state directory).
     """
 
     database_url: str
@@ -35,6 +48,7 @@ class Config:
     sign_in_window_s: int = 900
     lock_timeout_ms: int = 5000
     pwa_dir: Path = HERE.parent / "pwa" / "dist"
+    s3: S3 | None = None
 
     def __post_init__(self) -> None:
         if len(self.secret) < 32:
@@ -67,6 +81,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         sign_in_attempts=_number(environ, "ROUNDS_SIGN_IN_ATTEMPTS", 10, 1, 1000),
         lock_timeout_ms=_number(environ, "ROUNDS_LOCK_TIMEOUT_MS", 5000, 10, 60000),
         pwa_dir=Path(environ.get("ROUNDS_PWA", str(HERE.parent / "pwa" / "dist"))),
+        s3=_s3(environ),
     )
 
 
@@ -87,6 +102,26 @@ def _secret(environ: Mapping[str, str], state_dir: Path) -> bytes:
     except FileExistsError:  # another worker was first
         return path.read_bytes()
     return made
+
+
+def _s3(environ: Mapping[str, str]) -> S3 | None:
+    bucket = environ.get("ROUNDS_S3_BUCKET")
+    if not bucket:
+        return None
+    for name in ("ROUNDS_S3_ACCESS_KEY", "ROUNDS_S3_SECRET_KEY"):
+        if not environ.get(name):
+            raise BadSetting(f"{name}: is wanted where ROUNDS_S3_BUCKET is set")
+    endpoint = environ.get("ROUNDS_S3_ENDPOINT", "https://s3.amazonaws.com").rstrip("/")
+    if not endpoint.startswith(("https://", "http://")):
+        raise BadSetting("ROUNDS_S3_ENDPOINT: https://host[:port] is wanted")
+    return S3(
+        endpoint,
+        bucket,
+        environ["ROUNDS_S3_ACCESS_KEY"],
+        environ["ROUNDS_S3_SECRET_KEY"],
+        environ.get("ROUNDS_S3_REGION", "us-east-1"),
+        environ.get("ROUNDS_S3_PREFIX", "").strip("/"),
+    )
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

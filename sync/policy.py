@@ -245,6 +245,21 @@ def tags(most: int = 50, chars: int = 50) -> Check:
     return Check(test, {"type": "array", "maxItems": most, "uniqueItems": True, "items": word.schema})
 
 
+def digests(most: int = 50) -> Check:
+    """A set as JSON array: at most ``most`` SHA-256 digests, each 64 lower-case hexadecimal digits."""
+
+    def test(value: Any) -> bool:
+        return type(value) is list and len(value) <= most and all(map(is_digest, value))
+
+    item = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    return Check(test, {"type": "array", "maxItems": most, "uniqueItems": True, "items": item})
+
+
+def is_digest(value: Any) -> bool:
+    """Whether this is a SHA-256 digest as the wire writes it."""
+    return type(value) is str and len(value) == 64 and not value.strip("0123456789abcdef")
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """How one field settles.

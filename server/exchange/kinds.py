@@ -146,7 +146,7 @@ VISIT = Kind(
             "minutes": Field("text", check=p.text(20_000)),
             "next_step": Field("text", check=p.text(2_000)),
             "tags": Field("set", check=p.tags()),
-            "photos": Field("set", check=p.tags(chars=64)),
+            "photos": Field("set", check=p.digests()),
             "status": Field(
                 "state", check=p.choice("planned", "open", "done", "missed", "cancelled"), required=True
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine, pool
 
+import server.blobs.model
 import server.customers.model
 import server.exchange.model
 import server.people.model

@@ -35,5 +35,7 @@ SETTINGS: dict[str, Any] = {
     "backfill_limit_h": 48,
     "share_team_customers": True,
     "no_position_share": 0.5,
+    "photos_per_visit": 12,
+    "photo_max_bytes": 3 * 1024 * 1024,
 }
 """Settings as PRODUCT defines them, written down so that an administrator finds them."""

@@ -80,6 +80,17 @@ class Visit(Synced, Model):
     trust: Mapped[str | None] = mapped_column()
 
 
+class VisitPhoto(Model):
+    """That a visit names a photo by its SHA-256: `visit.photos` turned round, so that a photo finds its visits."""
+
+    __tablename__ = "visit_photo"
+    __table_args__ = (ForeignKeyConstraint(["org_id", "visit_id"], ["visit.org_id", "visit.id"]),)
+
+    org_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    visit_id: Mapped[str] = mapped_column(Id, primary_key=True)
+
+
 class RepDay(Model):
     """The roll-up of one rep's day, re-aggregated by each transaction that touches it.
 

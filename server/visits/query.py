@@ -23,7 +23,7 @@ from sync.mutation import instant_text
 
 def visits(connection: Connection, principal: Principal, asked: dict[str, Any]) -> dict[str, Any]:
     """A page of visits, newest first; `asked` is a loaded `VisitQuery`."""
-    statement = _seen_by(connection, principal, str(asked["team"]) if asked["team"] else None)
+    statement = seen_by(connection, principal, str(asked["team"]) if asked["team"] else None)
     if asked["rep"]:
         statement = statement.where(Visit.rep_id == str(asked["rep"]))
     if asked["customer"]:
@@ -54,7 +54,7 @@ def visits(connection: Connection, principal: Principal, asked: dict[str, Any]) 
 def visit(connection: Connection, principal: Principal, visit_id: str) -> dict[str, Any] | None:
     """One visit, or None where there is none that one may see."""
     row = (
-        connection.execute(_seen_by(connection, principal, None).where(Visit.id == visit_id))
+        connection.execute(seen_by(connection, principal, None).where(Visit.id == visit_id))
         .mappings()
         .first()
     )
@@ -98,7 +98,8 @@ def history(
     return page(rows, limit, _change, lambda row: (str(row["n"]),))
 
 
-def _seen_by(connection: Connection, principal: Principal, team: str | None) -> Select[Any]:
+def seen_by(connection: Connection, principal: Principal, team: str | None) -> Select[Any]:
+    """The visits that one may see, of one team and below where it is named; to be narrowed further."""
     statement = (
         select(
             Visit.__table__,

@@ -617,6 +617,50 @@ def upgrade() -> None:
     op.create_index("ix_visit_rep_day", "visit", ["org_id", "rep_id", "day"], unique=False)
 
     op.create_table(
+        "visit_photo",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("visit_id", server.db.Id, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "visit_id"],
+            ["visit.org_id", "visit.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "sha256", "visit_id"),
+    )
+
+    op.create_table(
+        "blob",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("bytes", sa.Integer(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("width", sa.Integer(), nullable=False),
+        sa.Column("height", sa.Integer(), nullable=False),
+        sa.Column("stored_at", server.db.Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "sha256"),
+    )
+
+    op.create_table(
+        "blob_holder",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "sha256"],
+            ["blob.org_id", "blob.sha256"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "person_id"],
+            ["person.org_id", "person.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "sha256", "person_id"),
+    )
+
+    op.create_table(
         "follow_up",
         sa.Column("org_id", server.db.Id, nullable=False),
         sa.Column("id", server.db.Id, nullable=False),
@@ -703,6 +747,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in (
+        "visit_photo",
+        "blob_holder",
+        "blob",
         "revision",
         "comment",
         "follow_up",
