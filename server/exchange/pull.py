@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
 from server.db import behind, reading, writing
 from server.exchange.documents import too_deep
@@ -64,11 +64,22 @@ def pull(
 
 
 def _acked(connection: Connection, org_id: str, client: str, upto: int, head: int) -> int | None:
-    """The client's last number that this scan contains: what it wrote since the scan began is not among the rows yet."""
+    """The client's last number up to which all it wrote is in this scan.
+
+    What it wrote since the scan began is not, nor what somebody changed since: that row comes with the next scan.
+    """
+    mine = (Journal.org_id == org_id, Journal.client_id == client, Journal.version <= upto)
     if upto < head:
-        statement: Any = select(func.max(Journal.seq)).where(
-            Journal.org_id == org_id, Journal.client_id == client, Journal.version <= upto
+        moved = exists().where(
+            Position.org_id == org_id,
+            Position.kind == Journal.kind,
+            Position.id == Journal.entity,
+            Position.version > upto,
         )
+        first = connection.execute(select(func.min(Journal.seq)).where(*mine, moved)).scalar_one()
+        if first is not None:
+            return int(first) - 1
+        statement: Any = select(func.max(Journal.seq)).where(*mine)
     else:
         statement = select(Client.last_seq).where(Client.org_id == org_id, Client.id == client)
     return connection.execute(statement).scalar_one_or_none()

@@ -5,27 +5,34 @@ import shutil
 import socket
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from server.app import create_app
 from server.config import Config
-from server.db import db, reading
+from server.db import reading
 from server.exchange.check import check
 from server.exchange.model import Journal
-from server.people.model import Head
 from server.visits.model import Visit
 from tests.conftest import SECRET
+from tests.faults.afterwards import (
+    day,
+    day_after,
+    everything_is_there_once,
+    head,
+    holds_what_the_server_holds,
+    let_go,
+    rows,
+    version_of,
+)
 from tests.faults.outbox import Outbox
 from tests.live import LiveServer
 from tests.proxy import Proxy
-from tests.world import World, ago
+from tests.world import World
 
 pytestmark = pytest.mark.slow
 
@@ -46,67 +53,6 @@ def world(sqlite_url: str, tmp_path: Path) -> Iterator[World]:
     world.customer("Shop")
     yield world
     let_go(world)
-
-
-def let_go(world: World) -> None:
-    """Close every file that looking at the database opened."""
-    with world.app.app_context():
-        db.engine.dispose()
-
-
-def day(outbox: Outbox, visits: int) -> None:
-    """Write a day's visits into an outbox: begun, ended, a lead between."""
-    for number in range(visits):
-        began = outbox.check_in(outbox.world.ids["Shop"], ago(minutes=60 + number))
-        outbox.write(began)
-        outbox.write(
-            outbox.check_out(began["entity"], ago(minutes=25), minutes=f"Visit {number} of {outbox.who}.")
-        )
-        if number % 3 == 0:
-            outbox.write(outbox.create("customer", name=f"Lead {number} of {outbox.who}"))
-
-
-def rows(world: World, statement: Any) -> list[Any]:
-    with world.app.app_context(), reading() as connection:
-        return list(connection.execute(statement).all())
-
-
-def everything_is_there_once(world: World, database: Path, *outboxes: Outbox) -> None:
-    """Each mutation in the journal once, each visit once and whole, the file sound, the tables as the journal tells."""
-    written = [mutation["id"] for outbox in outboxes for mutation in outbox.log]
-    statement = select(Journal.mutation_id, Journal.status).where(
-        Journal.org_id == world.org, Journal.mutation_id.in_(written)
-    )
-    stored = rows(world, statement)
-    assert Counter(identity for identity, _ in stored) == Counter(written)
-    assert {status for _, status in stored} == {"applied"}
-    visits = {
-        identity: (status, minutes)
-        for identity, status, minutes in rows(
-            world, select(Visit.id, Visit.status, Visit.minutes).where(Visit.org_id == world.org)
-        )
-    }
-    begun = [
-        mutation["entity"]
-        for outbox in outboxes
-        for mutation in outbox.log
-        if (mutation["kind"], mutation["verb"]) == ("visit", "create")
-    ]
-    assert sorted(visits) == sorted(begun)
-    assert all(status == "done" and minutes for status, minutes in visits.values())
-    with world.app.app_context(), reading() as connection:
-        assert check(connection, world.org) == []
-    with closing(sqlite3.connect(database)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-
-
-def holds_what_the_server_holds(outbox: Outbox, url: str) -> None:
-    """The replica that grew through all of it equals that of a phone that begins anew."""
-    fresh = Outbox(outbox.world, outbox.who, url)
-    outbox.settle()
-    fresh.settle()
-    assert outbox.replica == fresh.replica
 
 
 # --- killed ------------------------------------------------------------------------------------------------------------
@@ -338,20 +284,3 @@ def test_a_database_put_back_from_a_backup_gets_again_what_it_lost(
     everything_is_there_once(world, database, rob, ria)
     for outbox in (rob, ria, mia):
         holds_what_the_server_holds(outbox, live_server.url)
-
-
-def day_after(outbox: Outbox, visits: int) -> None:
-    for number in range(visits):
-        began = outbox.check_in(outbox.world.ids["Shop"], ago(minutes=90 + number))
-        outbox.write(began)
-        outbox.write(outbox.check_out(began["entity"], ago(minutes=20), minutes=f"Later visit {number}."))
-
-
-def head(world: World) -> int:
-    ((version,),) = rows(world, select(Head.version).where(Head.org_id == world.org))
-    return int(version)
-
-
-def version_of(world: World, visit: str) -> int:
-    ((version,),) = rows(world, select(Visit.version).where(Visit.org_id == world.org, Visit.id == visit))
-    return int(version)

@@ -107,9 +107,9 @@ export async function exchange(
         // One's own scope is read again after a backup was put back, among other things: better asked once too often.
         // The server answers with the receipts of that time for whatever it still has. Before the page and its token
         // are kept: a page that dies in between would never hear of it again.
-        if (token !== null && page.reset.some((s) => s.startsWith('person:')) && (await outbox.resendAll())) {
-          await outboxChanged(desk);
-        }
+        // Nor could a replica that was lost notice it.
+        const anew = token === null ? client.acked > 0 : page.reset.some((s) => s.startsWith('person:'));
+        if (anew && (await outbox.resendAll())) await outboxChanged(desk);
         let changed: string[] | null = [];
         try {
           changed = await replica.apply(page, token, client.id, await neededBy(outbox));

@@ -51,6 +51,8 @@ class Saved:
     acked_at: datetime | None = None
     receipt: dict[str, Any] | None = None
     voided: dict[str, Any] | None = None
+    again: bool = False
+    """It was acknowledged before and is only asked about once more."""
 
     def wire(self) -> dict[str, Any]:
         """As it is sent."""
@@ -311,12 +313,13 @@ class Phone:
                 more = False
                 page = body["pull"]
                 if page:
+                    # Before the page and its token are kept: whoever dies in between would never hear of it again.
+                    anew = token is None and acked > 0  # a lost replica could not notice what the server lost
+                    if anew or any(scope.startswith("person:") for scope in page["reset"]):
+                        self.resend_all()
                     applied = self.apply(page, token)
                     if applied and not page["more"] and not lost:
                         self.settle(client, page["acked_seq"])
-                    anew = token is None and acked > 0  # the replica was lost: what if the server lost something, too?
-                    if anew or any(scope.startswith("person:") for scope in page["reset"]):
-                        self.resend_all()
                     more = page["more"] or not applied
                 if more or lost or self.outbox.unsent():
                     continue
@@ -506,6 +509,7 @@ def references(body: dict[str, Any]) -> set[tuple[str, str]]:
 def _queue_again(row: Saved) -> None:
     if row.state == "acked":
         row.state, row.settled, row.receipt, row.acked_at = "unsent", False, None, None
+        row.again = True
 
 
 def _laid_over(data: dict[str, Any] | None, body: dict[str, Any]) -> dict[str, Any] | None:

@@ -93,7 +93,7 @@ class Watch:
         """What was typed here is shown here, until the server has said something else and its row is here."""
         last: dict[tuple[str, str, str], Any] = {}
         for row in phone.outbox.rows:
-            if row.state != "unsent":
+            if row.state != "unsent" or row.again:
                 continue
             body = row.voided or row.body
             if body.get("kind") not in WRITABLE or body.get("verb") not in {"create", "update"}:

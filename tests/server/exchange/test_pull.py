@@ -251,3 +251,22 @@ def test_what_was_written_while_a_scan_was_under_way_is_not_told_as_contained_in
     assert second["last_seq"] == 2 and second["pull"]["acked_seq"] == 1, "its row has not come yet"
     third = rob.send(pull={"token": second["pull"]["token"], "limit": 1000}).json["pull"]
     assert [row["version"] for row in third["rows"]] == [written] and third["acked_seq"] == 2
+
+
+def test_a_change_that_somebody_changed_on_during_the_scan_is_not_told_as_contained_either(world: World) -> None:
+    for number in range(12):
+        world.customer(f"Shop {number}")
+    rob = world.phone("rob")
+    rob.pull()
+    rob.token = None
+    shop = world.ids["Shop 0"]
+    edit = rob.mutation("customer", shop, "update", [{"field": "phone", "op": "set", "old": None, "new": "1"}])
+    first = rob.send(edit, pull={"token": None, "limit": 10}).json["pull"]
+    sent = {row["id"] for row in first["rows"]}
+    assert first["more"] and shop not in sent
+    world.change("customer", "Shop 0", contact="Ann")
+    second = rob.send(pull={"token": first["token"], "limit": 1000}).json["pull"]
+    assert not second["more"] and shop not in {row["id"] for row in second["rows"]}
+    assert second["acked_seq"] == 0, "the row that holds the change has not come yet"
+    third = rob.send(pull={"token": second["token"], "limit": 1000}).json["pull"]
+    assert shop in {row["id"] for row in third["rows"]} and third["acked_seq"] == 1
