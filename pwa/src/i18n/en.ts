@@ -50,7 +50,6 @@ export const en = {
   inTouchAt: (time: string) => `In touch ${time}`,
   sending: 'Sending',
   savedOnPhone: 'Saved on this phone',
-  noSignal: 'No signal, work goes on',
   noSignalLong: 'No signal, work goes on: records are on this phone and leave by themselves.',
   noSignalNothing: 'No signal, work goes on: what you see is from this phone.',
   sessionEnded: 'Your session ended. Work goes on; sign in and it leaves at once.',
@@ -67,7 +66,6 @@ export const en = {
   notAllowed: 'Not possible any more: the record changed meanwhile.',
 
   // ---- updates and install
-  newVersion: 'New version',
   newVersionReady: 'A new version is ready.',
   updateNow: 'Update',
   installTitle: 'Keep Rounds on the home screen',
@@ -137,7 +135,6 @@ export const en = {
   plan: 'Plan',
   modes: { in_person: 'In person', online: 'Online', phone: 'Phone' },
   onlineVisit: 'Online visit',
-  phoneVisit: 'Phone visit',
   status: { planned: 'Planned', open: 'Open now', done: 'Done', missed: 'Missed', cancelled: 'Cancelled' },
   outcome: 'Outcome',
   minutes: 'Minutes',
@@ -151,7 +148,6 @@ export const en = {
   customer: 'Customer',
   now: 'Now',
   planned: 'Planned',
-  plannedVisit: 'Planned visit',
   missed: 'Missed',
   unknownCustomer: 'A customer not on this phone',
   grade: 'Grade',
@@ -164,7 +160,6 @@ export const en = {
   mayCount: (n: number) => `${n} more may count`,
   noVisitsYet: 'No visits yet today',
   whereAreYou: 'Where are you?',
-  whereAreYouWhy: 'Keeps time and place, then you choose',
   whereTitle: 'Which customer is this?',
   whereKept: (time: string) => `Time kept: ${time}.`,
   whereKeptBoth: (time: string, accuracy: string) => `Time and place kept: ${time}, ${accuracy}.`,
@@ -178,7 +173,6 @@ export const en = {
   placeLineMore:
     'It shows that you were there. You see everything that is held. Without it the visit is saved all the same, as unverified.',
   goOn: 'Go on',
-  nextPlanned: (time: string) => `next, ${time}`,
   writeMinutes: 'Write minutes so it counts',
   stillAt: (name: string) => `Still at ${name}?`,
   stillAtWhy: (time: string) => `Checked in at ${time}, not checked out yet.`,
@@ -188,8 +182,6 @@ export const en = {
   leftAtReason: 'Check-out forgotten, time given at the next check-in',
   leftAtLate: 'It is marked as logged late.',
   leftAtRange: 'Between the check-in and now.',
-  runningAt: (name: string) => `At ${name}`,
-  backToVisit: 'Back to the visit',
   logPast: 'Log a past visit',
   planVisit: 'Plan a visit',
   dayLine: 'The day as a line',
@@ -214,7 +206,6 @@ export const en = {
   sortAndFilter: 'Order and filter',
   tagsHint: 'Separated by commas.',
   noCustomers: 'No customers on this phone yet.',
-  foundCount: (n: number) => `${n} found`,
   newCustomer: 'New customer',
   addCustomer: 'Add a customer',
   addressLabel: 'Address',
@@ -234,9 +225,7 @@ export const en = {
   lastVisits: 'Visits with me',
   noVisitsHere: 'No visits with me yet.',
   allVisits: (n: number) => `All ${n}`,
-  lastVisit: (when: string) => `last visit ${when}`,
   visitedToday: 'visited today',
-  neverVisited: 'not visited by you yet',
   away: (distance: string) => `${distance} away`,
   nearEnoughMark: (distance: string, ago: string) => `Near enough · ${distance}, ${ago}`,
   archived: 'Archived',
@@ -251,19 +240,16 @@ export const en = {
   countsAlways: 'counts at any length',
   oneTap: 'One tap keeps the time and the place',
   keptAt: (time: string) => `kept ${time}`,
-  notKeptYet: 'being kept',
   minutesPlaceholder: 'What was said, seen, agreed',
   howVisit: 'How you meet',
   minimise: 'Leave this visit open and go back',
   running: 'Running visit',
-  startedAt: 'Started',
   locating: 'Your place is being taken. The visit is saved already.',
   locatingMore: 'It may take up to 3 minutes indoors. Nothing waits for it.',
   takenAtTap: (after: string | null) =>
     after
       ? `Taken at your tap and ${after} after. Nothing more is read until you check out.`
       : 'Taken at your tap. Nothing more is read until you check out.',
-  tryPlaceAgain: 'Read my place again',
   cancelVisit: 'Cancel this visit',
   cancelVisitWhy: 'It stays in the record as cancelled and does not count.',
   cancelVisitYes: 'Cancel the visit',
@@ -293,7 +279,6 @@ export const en = {
   tomorrow: 'Tomorrow',
   inAWeek: 'In 7 days',
   inTwoWeeks: 'In 14 days',
-  plannedFor: (day: string) => `Planned for ${day}`,
 
   // ---- evidence
   evidence: 'How it was captured',
@@ -326,11 +311,6 @@ export const en = {
   backFilled: 'Logged late',
   estimatedEnd: 'Check-out estimated',
   history: 'History',
-  showHistory: 'Show history',
-  historyOffline: 'The history is on the server; it can be read when there is signal.',
-  historyEmpty: 'No entries yet.',
-  by: (name: string) => `by ${name}`,
-  verbs: { create: 'Created', update: 'Changed', archive: 'Archived', restore: 'Restored', void: 'Emptied' },
   visitGone: 'This visit is not on this phone.',
   visit: 'Visit',
 
@@ -350,11 +330,7 @@ export const en = {
   showMore: (n: number) => `Show more (${n})`,
   noVisits: 'No visits yet.',
   noVisitsFilter: 'No visits with this mark.',
-  parkedTitle: 'Needs you',
-  tried: 'What was tried',
-  why: 'Why it could not be done',
   nothingNeedsYou: 'Nothing needs you.',
-  inForce: 'In force',
 
   // ---- forms for past and planned visits
   logPastHint: 'It is marked as logged late. After the limit your manager has to accept it before it counts.',
@@ -382,11 +358,8 @@ export const en = {
   theme: 'Colours',
   themes: { auto: 'As the phone', light: 'Light', dark: 'Dark' },
   roles: { rep: 'Rep', manager: 'Manager', finance: 'Finance', administrator: 'Administrator' },
-  holds: 'What this phone holds',
   holdsCustomers: (n: number) => `${n} customer${s(n)}`,
   holdsVisits: (n: number) => `${n} own visit${s(n)}`,
-  persisted: 'The browser keeps this storage for good.',
-  askPersist: 'Ask it to keep it',
   placesTitle: 'Your places',
   placesWhy:
     'Taken when you tap check-in, check-out or “take my place”, never in between. Each visit shows what is held.',
@@ -457,23 +430,6 @@ export const en = {
     AFTER_DEACTIVATION: ['after closing', 'It arrived after the account was closed.'],
   } as Record<ReasonCode, [short: string, long: string]>,
   unknownReason: (code: string) => [code, `The server gave the reason ${code}.`] as [string, string],
-  parkedCodes: {
-    INVALID: 'A value was not one the server accepts.',
-    FORBIDDEN: 'This may only be set by somebody else.',
-    SCOPE_LOST: 'The record is no longer in your hands, or never was.',
-    PARENT_PARKED: 'It waits behind another record that needs you.',
-    UNKNOWN_OP: 'The server does not know this kind of change yet.',
-    INTERNAL: 'The server stumbled over it three times.',
-    CLIENT_FORKED: 'This phone’s storage was copied; the record is kept apart.',
-  } as Record<ParkedCode, string>,
-  parkedUnknown: (code: string) => `The server gave the reason ${code}.`,
-  mergedCodes: {
-    FIELD_CONFLICT: 'Another value for the same field is kept beside it.',
-    TEXT_KEPT_BOTH: 'Both passages are kept.',
-    STATE_CONFLICT: 'The state was changed on two sides; the farther one holds.',
-    EDIT_ARCHIVED: 'The record had been archived; your change is in it.',
-    UNIQUE_TAKEN: 'The code was taken; it stays empty.',
-  } as Record<MergedCode, string>,
   noPosition: {
     denied: 'position not allowed',
     timeout: 'no position in time',
@@ -481,39 +437,6 @@ export const en = {
     unsupported: 'this device cannot tell its position',
     purged: 'position removed for privacy',
   },
-  fields: {
-    name: 'Name',
-    address: 'Address',
-    lat: 'Latitude',
-    lon: 'Longitude',
-    radius_m: 'Radius',
-    owner_id: 'Owner',
-    team_id: 'Team',
-    grade: 'Grade',
-    phone: 'Phone',
-    contact: 'Contact',
-    lifecycle: 'Lifecycle',
-    code: 'Code',
-    note: 'Note',
-    tags: 'Tags',
-    photos: 'Photos',
-    customer_id: 'Customer',
-    rep_id: 'Rep',
-    mode: 'How',
-    kind: 'Kind',
-    planned_date: 'Planned date',
-    planned_time: 'Planned time',
-    outcome: 'Outcome',
-    late_reason: 'Why only now',
-    minutes: 'Minutes',
-    next_step: 'What comes next',
-    status: 'State',
-    check_in: 'Check-in',
-    check_out: 'Check-out',
-    check_in_fix: 'Check-in place',
-    check_in_best_fix: 'Better check-in place',
-    check_out_fix: 'Check-out place',
-  } as Record<string, string>,
   compass: ['N', 'NE', 'E', 'SE', 'S', 'SW', 'W', 'NW'],
 };
 
@@ -542,9 +465,5 @@ export type ReasonCode =
   | 'CLOCK_OFF'
   | 'NO_POSITION_HABIT'
   | 'AFTER_DEACTIVATION';
-export type ParkedCode =
-  'INVALID' | 'FORBIDDEN' | 'SCOPE_LOST' | 'PARENT_PARKED' | 'UNKNOWN_OP' | 'INTERNAL' | 'CLIENT_FORKED';
-export type MergedCode =
-  'FIELD_CONFLICT' | 'TEXT_KEPT_BOTH' | 'STATE_CONFLICT' | 'EDIT_ARCHIVED' | 'UNIQUE_TAKEN';
 
 export type Words = typeof en;

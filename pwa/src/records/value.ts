@@ -31,8 +31,8 @@ export interface Names {
 /** Fields of running text, which are compared word by word. */
 export const TEXTS: ReadonlySet<string> = new Set(['minutes', 'next_step', 'note', 'body']);
 
-export function fieldName(field: string, { t, w }: Names): string {
-  return t.fields[field] ?? w.fields[field] ?? w.many;
+export function fieldName(field: string, { w }: Names): string {
+  return w.fields[field] ?? w.many;
 }
 export function kindName(kind: string, { w }: Names): string {
   return w.kinds[kind] ?? w.record;
