@@ -556,9 +556,13 @@ def _visit_carried(work: Work, about: About) -> bool:
         "word": about.word,
         "at": instant_text(work.now),
     }
+    before = visit.columns.get("server") or {}
     visit.columns = {**visit.columns, "clock": {**(visit.columns.get("clock") or {}), "decided": decided}}
     work.put(visit, replace(visit.entity, version=work.version))
     judge_visit(work, visit, about.mutation, Outcome("applied"))
+    after = visit.columns["server"]
+    told = {name: [before.get(name), after.get(name)] for name in ("accepted", "asked", "declined")}
+    work.revise(visit, {f"server.{name}": both for name, both in told.items() if both[0] != both[1]})
     return True
 
 

@@ -23,7 +23,8 @@ from server.db import Id, db, reading
 from server.exchange import pull
 from server.exchange.check import Difference, check
 from server.exchange.door import Change
-from server.exchange.model import Batch, Journal, Position
+from server.exchange.kinds import VERDICTS
+from server.exchange.model import Batch, Conflict, Journal, Parked, Position, Suggestion
 from server.people.model import Grant, Head
 from server.visits.model import RepDay, Visit
 from sync.mutation import canonical
@@ -45,6 +46,7 @@ class Life:
         self.customers = [world.customer(f"shop {uuid4()}", owner=who) for who in ("rob", "ria", None)]
         self.customers += [world.customer(f"far {uuid4()}", owner="sam", team="south", lat=None, lon=None)]
         self.visits: list[str] = []
+        self.promises: list[str] = []
         self.sent: list[tuple[Phone, dict[str, Any]]] = []
 
     def live(self, steps: list[str]) -> None:
@@ -108,6 +110,60 @@ class Life:
         lead = phone.create("customer", name="Lead", lat=PLACE[0], lon=PLACE[1])
         self.customers.append(lead["entity"])
         self._send(phone, lead, phone.check_in(lead["entity"]))
+
+    def promise(self) -> None:
+        phone = self.rng.choice(self.phones)
+        made = phone.create("follow_up", customer_id=self.rng.choice(self.customers), subject="Call")
+        self.promises.append(made["entity"])
+        self._send(phone, made)
+
+    def keep_promise(self) -> None:
+        phone = self.rng.choice(self.phones)
+        steps = [("open", "done"), ("done", "open"), ("open", "cancelled"), ("cancelled", "open")]
+        old, new = self.rng.choice(steps)
+        ops = [{"field": "status", "op": "go", "old": old, "new": new}]
+        if new == "done":
+            ops.append({"field": "done", "op": "set", "old": None, "new": phone.moment()})
+        if self.rng.random() < 0.3:
+            owner = self.world.ids[self.rng.choice(["rob", "ria", "sam"])]
+            ops.append({"field": "owner_id", "op": "set", "old": None, "new": owner})
+        promise = self.rng.choice([*self.promises, str(uuid4())])
+        self._send(phone, self._update(phone, "follow_up", promise, *ops))
+
+    def remark(self) -> None:
+        phone = self.rng.choice(self.phones)
+        about = {"customer": self.customers, "visit": self.visits, "follow_up": self.promises}
+        kind = self.rng.choice(list(about))
+        entity = self.rng.choice([*about[kind], str(uuid4())])
+        self._send(
+            phone, phone.create("comment", on_kind=kind, on_id=entity, body=f"Words {self.rng.random()}")
+        )
+
+    def double(self) -> None:
+        phone = self.rng.choice(self.phones)
+        lat = PLACE[0] + self.rng.choice([0, 0.001, 0.002])
+        made = phone.create(
+            "customer", name=self.rng.choice(["The Crown", "Crown Inn"]), lat=lat, lon=PLACE[1]
+        )
+        self.customers.append(made["entity"])
+        self._send(phone, made, phone.check_in(made["entity"]))
+
+    def decide(self) -> None:
+        """Somebody says something of whatever waits, as likely as not something that cannot be."""
+        with self.world.app.app_context(), reading() as connection:
+            waiting = [
+                (kind, identity)
+                for kind, model in (("suggestion", Suggestion), ("conflict", Conflict), ("parked", Parked))
+                for identity in connection.execute(
+                    select(model.id).where(model.org_id == self.world.org).order_by(model.id)
+                ).scalars()
+            ]
+        waiting += [("visit", visit) for visit in self.visits]
+        phone = self.rng.choice(self.phones[2:])
+        for kind, identity in self.rng.sample(waiting, min(3, len(waiting))):
+            verdict = self.rng.choice([*VERDICTS[kind], VERDICTS[kind][0]])
+            said = {"on_kind": kind, "on_id": identity, "verdict": verdict, "word": "So be it."}
+            self._send(phone, phone.create("decision", **said))
 
     def orphan(self) -> None:
         phone = self.phones[0]

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from server.db import reading, writing
 from server.exchange.check import check
 from server.exchange.model import Revision
-from tests.world import World, ago
+from tests.world import World, ago, fix
 
 
 @pytest.fixture
@@ -163,6 +163,29 @@ def test_what_a_decision_did_is_in_the_history_of_what_it_was_done_to_with_its_c
     assert taken["changes"] == {"phone": {"before": "020 3", "after": "020 2"}}
     assert (taken["cause"], taken["ops"]) == ({"kind": "decision", "id": decision["entity"]}, [])
     assert taken["person"]["id"] == world.ids["ria"]
+
+
+def test_a_leads_word_on_a_visit_and_a_correction_of_it_are_in_its_history(world: World) -> None:
+    shop, rob, mia = world.customer("Shop"), world.phone("rob"), world.phone("mia")
+    at = ago(minutes=50)
+    visit = rob.check_in(shop, at, check_in_fix=fix(at, lat=48.2))
+    left = rob.check_out(visit["entity"])
+    amendment = rob.create(
+        "amendment", visit_id=visit["entity"], reason="Wrong box", changes={"outcome": "none"}
+    )
+    receipts = rob.push(visit, left, amendment)
+    accept = mia.create("decision", on_kind="visit", on_id=visit["entity"], verdict="accept")
+    approve = mia.create("decision", on_kind="amendment", on_id=amendment["entity"], verdict="approve")
+    receipts += mia.push(accept, approve)
+    assert {one["status"] for one in receipts} == {"applied"}
+    told = [(one["changes"], one["cause"]) for one in history(world, "rob", "visit", visit["entity"])][-2:]
+    assert told == [
+        (
+            {"server.accepted": {"before": False, "after": True}},
+            {"kind": "decision", "id": accept["entity"]},
+        ),
+        ({"outcome": {"before": "order", "after": "none"}}, {"kind": "decision", "id": approve["entity"]}),
+    ]
 
 
 def test_a_merge_is_in_the_history_of_both_and_what_was_sent_to_the_old_one_too(world: World) -> None:
