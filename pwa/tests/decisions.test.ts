@@ -174,6 +174,22 @@ describe('a decision', () => {
     expect(first()).toMatchObject({ status: 'resolved', verdict: 'keep', decidedBy: 'anna' });
   });
 
+  test('shows the word that came with it from elsewhere', async () => {
+    await comes(conflict({ status: 'resolved', verdict: 'keep', decided_by: 'anna' }), [
+      'decision',
+      'x1',
+      {
+        on_kind: 'conflict',
+        on_id: 'k1',
+        verdict: 'keep',
+        word: 'I asked them',
+        author_id: 'anna',
+        stands: true,
+      },
+    ]);
+    expect(first()).toMatchObject({ verdict: 'keep', decidedBy: 'anna', word: 'I asked them' });
+  });
+
   test('knows what it may say', async () => {
     await comes(conflict());
     await expect(data.decide('conflict', 'k1', 'approve')).rejects.toMatchObject({ code: 'NOT_ALLOWED' });
@@ -238,7 +254,10 @@ describe('"needs you" counts what this person may decide', () => {
   });
 
   test('what is parked behind something else follows it and is not counted', async () => {
-    await comes(parkedRow('p1'), parkedRow('p2', { code: 'PARENT_PARKED', kind: 'visit', entity: 'v1' }));
+    await comes(
+      parkedRow('p1'),
+      parkedRow('p2', { code: 'PARENT_PARKED', behind: 'p1', kind: 'visit', entity: 'v1' }),
+    );
     expect(needs()).toBe(1);
     await comes(parkedRow('p1', { status: 'resolved', verdict: 'discard' }));
     expect(needs()).toBe(1);

@@ -26,6 +26,7 @@ export interface Desk {
 type News =
   | TabNews
   | { type: 'outbox' }
+  | { type: 'photos' }
   | { type: 'all' }
   | { type: 'rows'; keys: string[] }
   | { type: 'kick' }
@@ -67,7 +68,7 @@ const readyStore = writable(false);
 export const ready: Readable<boolean> = { subscribe: readyStore.subscribe };
 
 /** Called by others: somebody else's tab left, or wants an exchange. */
-export const listeners = { kick: () => {}, left: () => {} };
+export const listeners = { kick: () => {}, left: () => {}, photos: () => {} };
 
 const wholeStore = writable(false);
 /** All that is stored is in memory; before it, an old visit or a customer may seem unknown although it is not. */
@@ -158,12 +159,12 @@ function takeDrafts(model: Model, drafts: DraftRow[]): Set<string> {
 }
 
 async function fetchRest(at: Desk): Promise<void> {
-  for (const kind of ['customer', 'visit', 'follow_up', 'comment'] as const) {
+  for (const kinds of [['customer'], ['visit'], ['follow_up', 'comment', 'decision']]) {
     await quiet(FIRST_PAINT_MS);
-    const rows = await at.replica.byKind(kind);
+    const rows = await Promise.all(kinds.map((kind) => at.replica.byKind(kind)));
     if (desk !== at) return;
-    at.model.loadRows(rows);
-    tick(...TOPICS[kind]!);
+    at.model.loadRows(rows.flat());
+    tick(...new Set(kinds.flatMap((kind) => TOPICS[kind]!)));
   }
   wholeStore.set(true);
   void prepareSearch(at);
@@ -288,7 +289,8 @@ async function hear(at: Desk, news: News): Promise<void> {
   else if (news.type === 'outbox') {
     await draftsChanged(at);
     await outboxChanged(at, true);
-  } else if (news.type === 'kick') listeners.kick();
+  } else if (news.type === 'photos') listeners.photos();
+  else if (news.type === 'kick') listeners.kick();
   else listeners.left();
 }
 

@@ -126,6 +126,9 @@ export async function exchange(
           more = page.more || changed === null;
         }
       }
+      // Nothing to read although it was asked for: what was written is taken from a version too old to read, and only
+      // a question without it is told so.
+      else if (pulling && uploadOnly === null && mutations.length > 0) more = true;
       if (more || lost || (await outbox.unsent()).length > 0) continue;
       if (uploadOnly === 'revoked') await wipe(desk, say);
       return { how: full ? 'stopped' : 'done' };
@@ -249,6 +252,9 @@ export const syncState: Readable<SyncState> = derived(
 /** Told when the server asks for sign-in; and when it answered somebody who is signed in. */
 export const authority = { refused: () => {}, answered: () => {} };
 
+/** Called when an exchange has reached the server: what a visit names may follow it. */
+export const behind = { photos: () => {} };
+
 contact.subscribe(({ uploadOnly, wiped, tooOld }) => {
   told.update((t) => ({ ...t, uploadOnly, wiped, tooOld }));
 });
@@ -354,6 +360,7 @@ async function once(): Promise<void> {
   failures = ended.how === 'done' || ended.how === 'sign-in' || ended.how === 'too-old' ? 0 : failures + 1;
   notBefore = Date.now() + Math.min(ended.retryMs ?? 0, LONGEST_MS);
   if (ended.how === 'sign-in') authority.refused();
+  if (ended.how === 'done' || ended.how === 'too-old') behind.photos();
   if (ended.how === 'done') {
     const { lastContactAt, lastSentAt, uploadOnly, wiped } = get(contact);
     const offsetMs = get(clock.offset);

@@ -98,6 +98,24 @@ export { decide, undoDecide, commitDecision } from './decisions';
 export { requestCorrection, addComment, restoreValue } from './records';
 
 /**
+ * Photos: `addPhoto(visit, file)` shrinks it, takes every note of the camera out and resolves when picture and change
+ * are on this phone; it rejects with `PhotoError` or `SaveError`. `photosOf(visit)`: live, with what became of each.
+ * `removePhoto(visit, sha256)` and, for a while, `bringPhotoBack`. `photoUrl(sha256)`: the large picture, to be given
+ * back by `letPhotoGo`; null where it is not here and the server cannot be asked.
+ */
+export {
+  addPhoto,
+  removePhoto,
+  bringPhotoBack,
+  photosOf,
+  photoUrl,
+  letPhotoGo,
+  photoPath,
+  retryPhotos,
+  PhotoError,
+} from './photos';
+
+/**
  * Drafts: text that is being typed, durable 300 ms after a key and at once when the page hides.
  * `draft(key)` -> `{load(): Promise<string | null>, save(text): void, flush(): Promise<void>, clear(): Promise<void>,
  * savedAt: Readable<number | null>}`; keys as `minutes:<visit id>`. Clear it when the action that took the text resolved.

@@ -72,8 +72,15 @@ export class Matters {
   /** Mutations whose parked row is here. */
   private readonly known = new Set<Id>();
   private readonly recorded = new Map<string, Stored>();
+  /** What was said with the decisions that stand. */
+  private readonly words = new Map<string, string>();
 
   constructor(private readonly sight: Sight) {
+    for (const { data: d } of sight.rows('decision')) {
+      const word = text(d['word']);
+      if (word && d['stands'] === true)
+        this.words.set(decisionKey(String(d['on_kind']) as DecidedOn, String(d['on_id'])), word);
+    }
     for (const m of sight.mutations('decision')) {
       // Once a pull contains it the rows tell; refused, or second to somebody else's, it never held.
       if (m.settled || m.receipt?.status === 'parked' || m.receipt?.status === 'merged') continue;
@@ -145,7 +152,7 @@ export class Matters {
       verdict: here?.verdict ?? (text(d['verdict']) as Verdict | null),
       decidedBy: here ? this.sight.me : text(d['decided_by']),
       decidedAt: here?.decidedAt ?? text(d['decided_at']),
-      word: here ? here.word : text(d['word']),
+      word: here ? here.word : (this.words.get(decisionKey(on, id)) ?? null),
       undoUntil: here?.undoUntil ?? null,
       mayDecide,
       needsYou: status === 'open' && mayDecide && !waiting && !quiet,
@@ -166,7 +173,8 @@ export class Matters {
       const into = text(d['into']);
       const authorId = text(d['author_id']);
       const merge = d['purpose'] === 'merge';
-      const owner = kind === 'customer' ? this.sight.ownerOf(entity) : null;
+      const customerId = text(d['customer_id']) ?? (kind === 'customer' ? entity : null);
+      const owner = customerId ? this.sight.ownerOf(customerId) : null;
       const managers = ops.some((op) => MANAGERS_FIELDS.has(op.field));
       const owns = merge
         ? owner === me && !!into && this.sight.ownerOf(into) === me
@@ -177,6 +185,7 @@ export class Matters {
         ...this.stand('suggestion', id, d, mayDecide, mayDecide ? null : { person: who }),
         kind,
         entity,
+        customerId,
         purpose: merge ? 'merge' : 'edit',
         ops,
         parked: text(d['parked']),
@@ -192,7 +201,7 @@ export class Matters {
     const { me } = this.sight;
     const suggested = new Map(this.suggestions.map((s) => [s.id, s]));
     const rows = [...this.sight.rows('parked')];
-    const heads = rows.some((r) => r.data['status'] !== 'resolved' && r.data['code'] !== 'PARENT_PARKED');
+    const open = new Set(rows.filter((r) => r.data['status'] !== 'resolved').map((r) => r.id));
     for (const { id, data: d } of rows) {
       const said = d['mutation'];
       // Raw text where the server's strict reader could not take it.
@@ -211,7 +220,8 @@ export class Matters {
       // The suggestion itself is what a lead or the owner decides on.
       const waiting = waits && authorId === me ? (asked?.waiting ?? { person: null }) : null;
       // It follows by itself when what it stands behind is decided.
-      const follows = code === 'PARENT_PARKED' && heads;
+      const behind = text(d['behind']);
+      const follows = code === 'PARENT_PARKED' && behind !== null && open.has(behind);
       this.parked.push({
         ...this.stand('parked', id, d, mayDecide, waiting, waits || follows),
         code,
@@ -223,6 +233,7 @@ export class Matters {
         receivedAt: text(d['received_at']),
         mutation,
         suggestion,
+        behind,
         fromServer: true,
       });
     }
@@ -251,6 +262,7 @@ export class Matters {
         receivedAt: m.ackedAt === null ? null : new Date(m.ackedAt).toISOString(),
         mutation: { seq: m.seq, id: m.id, ...(m.voided ?? m.body) },
         suggestion: null,
+        behind: null,
         fromServer: false,
       });
     }
@@ -280,6 +292,7 @@ export class Matters {
         keptAt: text(d['kept_at']),
         lostAuthorId,
         lostAt: text(d['lost_at']),
+        became: (d['became'] as Conflict['became'] | undefined) ?? null,
       });
     }
     this.conflicts.sort(newestFirst((c) => c.at));
@@ -303,8 +316,11 @@ export class Matters {
   }
 
   private amendment(id: Id, d: Data): Amendment {
+    // Nobody decides about their own, but an administrator.
+    const own = text(d['author_id']) === this.sight.me;
+    const mayDecide = this.sight.role === 'administrator' || (this.leads && !own);
     return {
-      ...this.stand('amendment', id, d, this.leads, this.leads ? null : { person: null }),
+      ...this.stand('amendment', id, d, mayDecide, mayDecide ? null : { person: null }),
       visitId: String(d['visit_id'] ?? ''),
       reason: String(d['reason'] ?? ''),
       changes: (d['changes'] as Data | null | undefined) ?? {},

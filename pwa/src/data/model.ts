@@ -566,6 +566,7 @@ export class Model {
       minutes: String(d['minutes'] ?? ''),
       nextStep: String(d['next_step'] ?? ''),
       tags: Array.isArray(d['tags']) ? (d['tags'] as string[]) : [],
+      photos: Array.isArray(d['photos']) ? (d['photos'] as string[]) : [],
       checkIn,
       checkOut,
       checkInFix: fix,

@@ -63,9 +63,23 @@ export interface DraftRow {
   at: number;
 }
 
-/** Bytes of a photo until the server has stored them; all else is the queue's own. */
+/** A photo taken here: its bytes until the server has stored them, and a small picture of it for a while longer. */
 export interface PhotoRow {
   sha256: string;
+  /** JPEG; null once the server has stored it. */
+  data?: ArrayBuffer | null;
+  thumb?: ArrayBuffer;
+  /** Of the whole photo. */
+  bytes?: number;
+  /** Visits that named it from here. */
+  visits?: Id[];
+  /** `refused`: the server will not have it, `code` says why; it stays here. */
+  state?: 'waiting' | 'stored' | 'refused';
+  code?: string;
+  savedAt?: number;
+  storedAt?: number;
+  /** Taken out of its visit; gone for good a while later. */
+  removedAt?: number | null;
   [more: string]: unknown;
 }
 
@@ -73,6 +87,8 @@ export interface WithDrafts {
   clear?: string[];
   put?: { key: string; value: unknown }[];
   onlyIf?: string;
+  /** A photo that the mutations name. */
+  photo?: PhotoRow;
 }
 
 /** Acknowledged mutations are kept this long, for a server restored from a backup. */
@@ -120,8 +136,9 @@ export class Outbox extends Dexie {
       body: clean({ schema: 1, kind, entity, verb, base, at, ops }),
     }));
     const put = drafts.put?.map((d) => ({ ...d, value: clean(d.value), at: begun }));
+    const tables = [this.kv, this.mutations, this.drafts, ...(drafts.photo ? [this.photos] : [])];
     try {
-      return await this.transaction('rw', this.kv, this.mutations, this.drafts, async () => {
+      return await this.transaction('rw', tables, async () => {
         const [there, kept] = await Promise.all([
           drafts.onlyIf === undefined || this.drafts.get(drafts.onlyIf),
           this.kv.get('client'),
@@ -145,6 +162,7 @@ export class Outbox extends Dexie {
           rows.length > 0 || !kept ? this.kv.put({ key: 'client', value: client }) : null,
           drafts.clear?.length ? this.drafts.bulkDelete(drafts.clear) : null,
           put?.length ? this.drafts.bulkPut(put) : null,
+          drafts.photo ? this.photos.put(drafts.photo) : null,
         ]);
         return rows.map((row, i): Stored => ({ ...row, n: numbers[i]! }));
       });
@@ -430,6 +448,28 @@ export class Outbox extends Dexie {
   }
   async photoRow(sha256: string): Promise<PhotoRow | undefined> {
     return this.photos.get(sha256);
+  }
+  /** All rows, one in memory at a time. */
+  async eachPhoto(look: (row: PhotoRow) => void): Promise<void> {
+    await this.photos.each(look);
+  }
+  /** Changes a row that is still there. */
+  async changePhoto(sha256: string, part: Partial<PhotoRow>): Promise<void> {
+    await this.transaction('rw', this.photos, async () => {
+      const row = await this.photos.get(sha256);
+      if (row) await this.photos.put({ ...row, ...part });
+    });
+  }
+  async dropPhotos(keys: string[]): Promise<void> {
+    await this.transaction('rw', this.photos, () => this.photos.bulkDelete(keys));
+  }
+  /** Photos whose only bytes are here. */
+  async countPhotos(): Promise<number> {
+    let n = 0;
+    await this.photos.each((row) => {
+      if (row.data && !row.removedAt && row.state !== 'stored') n++;
+    });
+    return n;
   }
   /** Takes in a row which is not here yet; false if it is. */
   async takePhoto(row: PhotoRow): Promise<boolean> {

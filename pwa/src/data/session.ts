@@ -7,6 +7,7 @@ import { authority, resetContact, syncNow } from './exchange';
 import { ask, Unreachable } from './http';
 import { dropSearches, resumeLocating } from './locating';
 import { Outbox } from './outbox';
+import { resumePhotos } from './photos';
 import { forgetFix } from './place';
 import { lookAtRoom, lookPersisted } from './storage';
 import type { Me, Session, SignInResult, SignOutResult, Team } from './types';
@@ -46,6 +47,7 @@ async function open(me: Me): Promise<void> {
   await resumeLocating();
   await resumeCheckOuts();
   resumeDecisions();
+  void resumePhotos().catch(() => {});
   void lookPersisted();
   void lookAtRoom();
   void desk.outbox.prune(desk.model.matters().closed).catch(() => {});
@@ -160,7 +162,7 @@ async function enter(
 export async function signOut(options: { force?: boolean } = {}): Promise<SignOutResult> {
   const desk = openDesk();
   if (desk) {
-    const { unsent } = await desk.outbox.countUnsent();
+    const unsent = await unsentIn(desk.outbox);
     if (unsent > 0 && !options.force) return { ok: false, code: 'UNSENT_WORK', unsent };
     await device.change({ me: null, endSession: true });
     tell(desk, { type: 'left' });
@@ -225,13 +227,18 @@ async function pruneOldVisits(): Promise<void> {
 
 async function unsentOf(person: string): Promise<number> {
   const here = openDesk();
-  if (here?.me.person.id === person) return (await here.outbox.countUnsent()).unsent;
+  if (here?.me.person.id === person) return unsentIn(here.outbox);
   const outbox = new Outbox(person);
   try {
-    return (await outbox.countUnsent()).unsent;
+    return await unsentIn(outbox);
   } finally {
     outbox.close();
   }
+}
+
+/** Changes and photos that are on this phone alone. */
+async function unsentIn(outbox: Outbox): Promise<number> {
+  return (await outbox.countUnsent()).unsent + (await outbox.countPhotos());
 }
 
 async function clientOf(person: string): Promise<string> {

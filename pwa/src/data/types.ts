@@ -244,6 +244,8 @@ export interface Visit {
   minutes: string;
   nextStep: string;
   tags: string[];
+  /** SHA-256 of each photo; see `photosOf`. */
+  photos: string[];
   checkIn: Moment | null;
   checkOut: Moment | null;
   checkInFix: Fix | null;
@@ -267,6 +269,21 @@ export interface Visit {
   /** The server's word; while changes are unsent it is the word on the older state. */
   server: Conclusion | null;
   receipt: Receipt;
+}
+
+/** A photo of a visit as a screen shows it. */
+export interface VisitPhoto {
+  sha256: string;
+  /** A small picture: from this phone's bytes, else from the server. */
+  url: string;
+  /**
+   * `phone`: on this phone alone. `sending`: on its way. `stored`: the server has it.
+   * `refused`: the server will not have it (`code`); it stays on this phone.
+   */
+  state: 'phone' | 'sending' | 'stored' | 'refused';
+  /** Share that has arrived, 0 to 1. */
+  progress: number;
+  code: string | null;
 }
 
 export interface VisitKind {
@@ -335,6 +352,8 @@ export interface Parked extends Decidable {
   mutation: Mutation | null;
   /** The suggestion the server made of it; then its author waits and need do nothing. */
   suggestion: Id | null;
+  /** The parked change it stands behind (`PARENT_PARKED`): decided there, it follows by itself. */
+  behind: Id | null;
   /** False while it is known from a receipt alone and its own row has not come back yet. */
   fromServer: boolean;
 }
@@ -355,11 +374,15 @@ export interface Conflict extends Decidable {
   keptAt: Instant | null;
   lostAuthorId: Id | null;
   lostAt: Instant | null;
+  /** What taking the lost value came to, where it needs another's word: it stands there now. */
+  became: { kind: 'amendment' | 'suggestion'; id: Id } | null;
 }
 /** A change somebody may not make themselves, put before those who may; made by the server. */
 export interface Suggestion extends Decidable {
   kind: string;
   entity: Id;
+  /** Whose owner is asked: the customer itself, or the one a planned visit is to. */
+  customerId: Id | null;
   /** `edit`: `ops` would be applied. `merge`: `entity` would be joined into `into`, because both seem to be one place. */
   purpose: 'edit' | 'merge';
   ops: Op[];
@@ -614,6 +637,7 @@ export interface ServerVisit {
   minutes: string | null;
   next_step: string | null;
   tags: string[] | null;
+  photos?: string[] | null;
   check_in: Moment | null;
   check_out: Moment | null;
   check_in_fix: Fix | null;
