@@ -317,6 +317,26 @@ describe('the exchange', () => {
     await vi.waitFor(() => expect(asked).toBe(2));
   });
 
+  test('does not depend on its lock: one that a dead tab holds is waited for two minutes, and done without', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'], shouldAdvanceTime: true });
+    const request = vi.fn(
+      (_: string, { signal }: { signal: AbortSignal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(new DOMException('patience', 'AbortError')));
+        }),
+    );
+    vi.stubGlobal('navigator', { locks: { request } });
+    const server = new Server();
+    const tab = await openTab(to(server));
+    await plan(tab);
+    const ended = tab.loop.syncNow();
+    await vi.waitFor(() => expect(request).toHaveBeenCalled());
+    expect(server.state.applied).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(121_000);
+    await ended;
+    expect(server.state.applied).toHaveLength(1);
+  });
+
   test('asks the browser to wake it, once in a spell without network', async () => {
     const register = vi.fn(() => Promise.resolve());
     const getRegistration = () => Promise.resolve({ sync: { register } });
@@ -515,6 +535,21 @@ describe('a version too old to read', () => {
     expect(device(tab).tooOld).toBe(true);
     expect(get(tab.data.syncState)).toMatchObject({ tooOld: true, unsent: 0, offline: false });
   });
+});
+
+test('signing out counts what could still be undone as work, and leaves nothing half done behind', async () => {
+  const fetch = vi.fn(() => Promise.reject(new Error('no network')));
+  vi.stubGlobal('fetch', fetch);
+  const tab = await openTab();
+  const visit = await tab.data.checkIn({ customer: 'c1', mode: 'phone', kind: 'k' });
+  await tab.data.checkOut(visit);
+  await tab.data.decide('conflict', 'k1', 'keep');
+  expect(await tab.data.signOut()).toEqual({ ok: false, code: 'UNSENT_WORK', unsent: 3 });
+  expect(await tab.data.signOut({ force: true })).toEqual({ ok: true });
+  expect(get(tab.data.session).me).toBeNull();
+  const again = await openTab();
+  expect(get(again.data.visit(visit))?.status).toBe('done');
+  expect(get(again.data.syncState).unsent).toBe(3);
 });
 
 test('the rescue file brings changes, words, a check-out, a decision and photos to a fresh profile of the same person', async () => {

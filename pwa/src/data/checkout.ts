@@ -82,8 +82,8 @@ export async function commitCheckOut(visit: Id): Promise<void> {
 }
 
 /** Records every kept check-out, as when the page hides. The drafts are durable, so nothing depends on finishing. */
-export function commitAllCheckOuts(): void {
-  for (const visit of [...timers.keys()]) void commitCheckOut(visit).catch(() => {});
+export function commitAllCheckOuts(): Promise<void>[] {
+  return [...timers.keys()].map((visit) => commitCheckOut(visit).catch(() => {}));
 }
 
 /** After a start: records what was kept, and closes searches for a place that died with the page. */

@@ -88,8 +88,8 @@ async function record(pending: PendingDecision): Promise<void> {
 }
 
 /** Records every kept decision, as when the page hides. The drafts are durable, so nothing depends on finishing. */
-export function commitAllDecisions(): void {
-  for (const pending of openDesk()?.model.pendingDecisions() ?? []) void record(pending).catch(() => {});
+export function commitAllDecisions(): Promise<void>[] {
+  return (openDesk()?.model.pendingDecisions() ?? []).map((pending) => record(pending).catch(() => {}));
 }
 
 /** After a start, and when a sleeping phone may have lost its timers: what is due is recorded, the rest armed. */

@@ -1,8 +1,9 @@
 import { get, writable, type Readable } from 'svelte/store';
-import { resumeCheckOuts } from './checkout';
+import { commitAllCheckOuts, resumeCheckOuts } from './checkout';
 import { leave, listeners, openDesk, sitDown, tell } from './desk';
-import { resumeDecisions } from './decisions';
+import { commitAllDecisions, resumeDecisions } from './decisions';
 import { device } from './device';
+import { flushDrafts } from './drafts';
 import { authority, resetContact, syncNow } from './exchange';
 import { ask, Unreachable } from './http';
 import { dropSearches, resumeLocating } from './locating';
@@ -162,6 +163,8 @@ async function enter(
 export async function signOut(options: { force?: boolean } = {}): Promise<SignOutResult> {
   const desk = openDesk();
   if (desk) {
+    // What could still be undone is work as well: it is counted, and sent where there is still a moment for it.
+    await Promise.allSettled([...commitAllCheckOuts(), ...commitAllDecisions(), flushDrafts()]);
     const unsent = await unsentIn(desk.outbox);
     if (unsent > 0 && !options.force) return { ok: false, code: 'UNSENT_WORK', unsent };
     await device.change({ me: null, endSession: true });
