@@ -25,6 +25,7 @@ class Outbox(Phone):
         self.failures = 0
         self.gaps = 0
         self.resets = 0
+        self.limit = 50
 
     def write(self, *mutations: dict[str, Any]) -> None:
         """Save on the phone."""
@@ -40,7 +41,7 @@ class Outbox(Phone):
     def exchange(self) -> bool:
         """One exchange: push what is unacknowledged, pull a page. Whether an answer came that moved things on."""
         batch = self.log[self.next - 1 : self.next - 1 + BATCH]
-        body = self.envelope(*batch, pull={"token": self.token, "limit": 50})
+        body = self.envelope(*batch, pull={"token": self.token, "limit": self.limit})
         try:
             status, answer = self._ask(json.dumps(body).encode())
         except (OSError, http.client.HTTPException, json.JSONDecodeError):

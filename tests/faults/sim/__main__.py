@@ -45,9 +45,11 @@ def main() -> int:
             bar.set_postfix(operations=operations, refresh=False)
             if told.flaws:
                 failed += 1
-                bar.write(f"\nHistory {number} broke a law; looking for the shortest that does ...")
-                bar.write(in_words(shortest(house, told)))
-                if not asked.keep_going:
+                bar.write(f"\nHistory {number} broke a law: {told.flaws[0]}")
+                if failed <= asked.stories:
+                    bar.write("Looking for the shortest that does ...")
+                    bar.write(in_words(shortest(house, told)))
+                if failed >= asked.stories and not asked.keep_going:
                     break
     print(
         f"{operations} operations, {mutations} mutations, {sum(faults.values())} faults, {failed} failed (seed {seed})"

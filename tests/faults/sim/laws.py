@@ -215,6 +215,7 @@ def evidence_never_changes(play: Play, tables: Tables) -> Iterator[str]:
     """What stands as evidence is the first real value that came, but where an approved amendment says otherwise."""
     first: dict[tuple[str, str], Any] = {}
     seen: set[str] = set()
+    decided = {revision["entity"] for revision in tables.revisions if revision["cause"]}
     for entry in tables.journal:
         if entry["kind"] != "visit" or entry["status"] not in {"applied", "merged"}:
             continue
@@ -236,6 +237,8 @@ def evidence_never_changes(play: Play, tables: Tables) -> Iterator[str]:
             if field.kind != "evidence" or name in amended:
                 continue
             stands, came = row[name], first.get((entity, name))
+            if came is None and entity in decided:
+                continue  # it came with a mutation that was parked and then let in
             if isinstance(stands, dict) and "none" not in stands and stands != came:
                 yield f"the {name} of {_named(play, ('visit', entity))} is not the first that came"
             if came is not None and stands is None and name in {"check_in", "check_out"}:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
 from sqlalchemy import select
 
 from server.exchange.kinds import READABLE
 from server.exchange.model import Batch, Client, Journal, Position, Revision
 from server.exchange.pull import _parked
+from server.exchange.routes import _answer
 from tests.faults.sim.house import ORG
 
 WINDOW_DAYS = 180
@@ -65,7 +65,7 @@ class Tables:
         """A row as a pull tells it."""
         document = READABLE[key[0]].document(row)
         told = _parked(document) if key[0] == "parked" else document
-        return dict(json.loads(orjson.dumps(told)))
+        return dict(_answer(200, told).get_json())
 
     def led_by(self, person: Mapping[str, Any]) -> set[str]:
         """The teams that a person leads."""
