@@ -337,7 +337,7 @@ async function sendAll(desk: Desk): Promise<[Ended, number]> {
     } else if (ended.how === 'refused') {
       await desk.outbox.changePhoto(sha256, { state: 'refused', code: ended.code });
       progress(sha256, { state: 'refused', code: ended.code });
-    } else return [ended.how, ended.retryMs ?? 0];
+    } else return [ended.how, ended.how === 'later' ? (ended.retryMs ?? 0) : 0];
   }
 }
 

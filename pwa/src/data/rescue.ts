@@ -7,6 +7,7 @@ import { device } from './device';
 import { flushDrafts } from './drafts';
 import { syncNow } from './exchange';
 import { Outbox, type ClientState, type DraftRow, type PhotoRow, type Stored } from './outbox';
+import { resumePhotos } from './photos';
 import { saving } from './storage';
 import type { Id, Rescued } from './types';
 
@@ -124,6 +125,7 @@ export async function importRescue(file: Blob): Promise<Rescued> {
   // What was checked out or decided there and could still be undone is recorded now.
   await resumeCheckOuts();
   resumeDecisions();
+  await resumePhotos().catch(() => {});
   void syncNow();
   return { ...result, photos };
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { boardWords } from './board';
 import { deviceWords } from './device';
 import { en } from './en';
+import { photoWords } from './photos';
 import { recordWords } from './records';
 import { territoryWords } from './territory';
 import { zh } from './zh';
@@ -19,7 +20,13 @@ const said = (value: unknown): string =>
   typeof value === 'function' ? String((value as (...a: unknown[]) => unknown)(3, 4, 5)) : String(value);
 
 describe('words', () => {
-  const rooms = { board: boardWords, device: deviceWords, records: recordWords, territory: territoryWords };
+  const rooms = {
+    board: boardWords,
+    device: deviceWords,
+    photos: photoWords,
+    records: recordWords,
+    territory: territoryWords,
+  };
   const all = (language: 'en' | 'zh', shared: unknown): Map<string, unknown> => {
     const own = Object.entries(rooms).map(([room, words]) => [room, words[language]] as const);
     return new Map(leaves({ shared, ...Object.fromEntries(own) } as unknown as Tree));
