@@ -199,7 +199,8 @@ def _replay(
         )
         client = {"id": batch["client_id"], "root": batch["root"]}
         head = {"version": batch["version"] - 1, "entries": first["n"] - 1, "chain": ""}
-        internal = first["status"] == "parked" and first["code"] == codes.INTERNAL
+        again = first["as_of"] < first["version"]  # a receipt of an earlier time, sent under another number
+        internal = not again and first["status"] == "parked" and first["code"] == codes.INTERNAL
         unknown = {
             entry["seq"]: (entry["detail"] or {}).get("field")
             for entry in entries

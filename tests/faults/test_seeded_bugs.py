@@ -171,6 +171,18 @@ FORKED = {
         {"do": "put back"},
     ],
 }
+INTERNAL_AGAIN = {
+    "phones": {"mia1": "mia", "rob1": "rob"},
+    "steps": [
+        save("mia1", "Cafe", contact="w1x"),
+        {"do": "clone", "phone": "mia1", "as": "mia5"},
+        {"do": "stumble", "phone": "mia5", "times": 3},
+        save("mia5", "Cafe", phone="w2x"),
+        save("mia1", "Cafe", address="w3x"),
+        exchange("mia5"),
+        exchange("mia1"),
+    ],
+}
 DIES = {
     "phones": {"rob1": "rob"},
     "steps": [save("rob1", "Shop", contact="w1x"), exchange("rob1", "dies after receipts"), exchange("rob1")],
@@ -389,6 +401,7 @@ TOLD_HERE = {
     "a customer given away": GIVEN,
     "pages of one row": CUT,
     "two people and two fields": TWO,
+    "a failure that is known under another number": INTERNAL_AGAIN,
     "a page that dies": DIES,
     "a copy, and a backup put back": FORKED,
     "a failure half-way": HALF,

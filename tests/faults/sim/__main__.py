@@ -27,9 +27,8 @@ def main() -> int:
     parser.add_argument("--seed", default=None, help="what all chance follows from")
     parser.add_argument("--db", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--steps", type=int, default=30, help="steps of a history")
-    parser.add_argument(
-        "--keep-going", action="store_true", help="tell of every failure, not only of the first"
-    )
+    parser.add_argument("--stories", type=int, default=1, help="end with so many failures, each told short")
+    parser.add_argument("--keep-going", action="store_true", help="then count on to the end")
     asked = parser.parse_args()
     seed = asked.seed or str(random.SystemRandom().randrange(10**9))
     print(f"seed {seed}, {asked.n} histories of {asked.steps} steps on {asked.db}")
