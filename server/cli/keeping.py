@@ -19,8 +19,9 @@ from server.people.admin import Refused
 def backup_command(file: Path, yes: bool, as_json: bool) -> None:
     """Copy the SQLite database to FILE while the server runs, and photos into FILE.photos beside it.
 
-    The copy is one snapshot; its pages and its journal's chain are verified before FILE appears. Keep the secret of
-    the state directory with it. PostgreSQL has pg_dump; see docs/running.md.
+    The copy is one snapshot; its pages and its journal's chain are verified before FILE appears. Photos that lie in
+    the state directory come along, those in an S3 bucket do not. Keep the secret of the state directory with it.
+    PostgreSQL has pg_dump; see docs/running.md.
     """
     from server.backup import backup, database_file  # noqa: PLC0415 - few commands need it
 
@@ -92,15 +93,20 @@ def tidy_command(as_json: bool) -> None:
     """Throw away what nobody will ask for again; once a day is enough, and it may run beside the server.
 
     Notes of what left somebody's sight, after 180 days: a phone that was away longer reads everything again. Sessions
-    that ended, links that ran out. Visits, their history and the journal are never thrown away.
+    that ended, links that ran out, uploads of photos that stopped half way a week ago. Visits, their history and the
+    journal are never thrown away.
     """
+    from server.blobs.store import store_of  # noqa: PLC0415
     from server.tidy import tidy  # noqa: PLC0415
 
-    with database():
+    with database() as config:
         done = tidy(now())
+        uploads = store_of(config).collect(now())
     if as_json:
-        say_json({"tombstones": done.tombstones, "sessions": done.sessions, "links": done.links})
+        told = {"tombstones": done.tombstones, "sessions": done.sessions, "links": done.links}
+        say_json(told | {"uploads": uploads})
         return
     click.echo(
-        f"Thrown away: {done.tombstones:,} tombstones, {done.sessions:,} sessions, {done.links:,} links."
+        f"Thrown away: {done.tombstones:,} tombstones, {done.sessions:,} sessions, {done.links:,} links, "
+        f"{uploads:,} half uploads."
     )

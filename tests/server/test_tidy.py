@@ -1,6 +1,8 @@
 """Tidying: old tombstones go, the floor rises with them, and whoever was away reads again what they may see."""
 
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from server.exchange.check import check
 from server.exchange.model import Journal, Position
 from server.people.model import Head, Invite
 from server.tidy import collect, tidy
+from tests.commands import Commands
 from tests.world import Phone, World
 
 
@@ -143,3 +146,20 @@ def test_links_that_ran_out_go_and_those_that_still_open_stay(world: World) -> N
                 digest = auth.digest_of(auth.new_secret(world.org))
                 connection.execute(insert(Invite), [common | row | {"digest": digest}])
         assert tidy(now).links == 2
+
+
+def test_the_command_says_what_it_threw_away_half_uploads_too(
+    world: World, database_url: str, tmp_path: Path
+) -> None:
+    world.customer("Lost")
+    world.change("customer", "Lost", owner_id=world.ids["sam"], team_id=world.ids["south"])
+    aged(world, days=181)
+    half = tmp_path / "state" / "blobs" / world.org / "ab" / "abcd.someone.part"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    old = (datetime.now(UTC) - timedelta(days=8)).timestamp()
+    os.utime(half, (old, old))
+    rounds = Commands(database_url, tmp_path / "state")
+    assert rounds.json("tidy") == {"tombstones": 2, "sessions": 0, "links": 0, "uploads": 1}
+    assert not half.exists()
+    assert "0 tombstones" in rounds("tidy").output
