@@ -432,6 +432,6 @@ function knock(
       : {},
     credentials: 'same-origin',
     cache: 'no-store',
-    signal: AbortSignal.timeout(PATIENCE_MS + (piece?.byteLength ?? 0) * MS_PER_BYTE),
+    signal: AbortSignal.timeout(Math.ceil(PATIENCE_MS + (piece?.byteLength ?? 0) * MS_PER_BYTE)),
   });
 }
