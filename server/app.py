@@ -33,11 +33,13 @@ from server.followups.routes import blueprint as follow_ups
 from server.packing import pack, pack_file
 from server.people.model import Head
 from server.people.routes import blueprint as people
+from server.push.routes import blueprint as push
+from server.reminders.routes import blueprint as reminders
 from server.visits.routes import blueprint as visits
 
 log = logging.getLogger("rounds")
 
-BLUEPRINTS = (people, exchange, board, customers, visits, follow_ups, blobs)
+BLUEPRINTS = (people, exchange, board, customers, visits, follow_ups, blobs, push, reminders)
 
 CSP = "; ".join(
     (

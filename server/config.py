@@ -33,8 +33,9 @@ class Config:
 
     `database_url` is an SQLAlchemy URL; `secret` signs pull tokens (32 bytes or more); `origins` are further
     origins a browser may write from (the request's own host always may); `trusted_proxies` is the number of reverse
-    proxies whose X-Forwarded-* headers are believed; `secure_cookie` marks the session cookie for TLS only; `s3` is the
-    bucket for photos (None: the state directory).
+    proxies whose X-Forwarded-* headers are believed; `secure_cookie` marks the session cookie for TLS only;
+    `s3` is the bucket for photos (None: the state directory). `push_subject` is whom a push service may write to;
+    `push_loopback` lets push messages go to this machine, `push_via` sends all to one origin: both are for trying out.
     """
 
     database_url: str
@@ -48,6 +49,9 @@ class Config:
     sign_in_window_s: int = 900
     lock_timeout_ms: int = 5000
     pwa_dir: Path = HERE.parent / "pwa" / "dist"
+    push_subject: str = "mailto:rounds@localhost"
+    push_loopback: bool = False
+    push_via: str | None = None
     s3: S3 | None = None
 
     def __post_init__(self) -> None:
@@ -80,6 +84,9 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         session_days=_number(environ, "ROUNDS_SESSION_DAYS", 180, 1, 3650),
         sign_in_attempts=_number(environ, "ROUNDS_SIGN_IN_ATTEMPTS", 10, 1, 1000),
         lock_timeout_ms=_number(environ, "ROUNDS_LOCK_TIMEOUT_MS", 5000, 10, 60000),
+        push_subject=_subject(environ),
+        push_loopback=_flag(environ, "ROUNDS_PUSH_LOOPBACK", False),
+        push_via=environ.get("ROUNDS_PUSH_VIA") or None,
         pwa_dir=Path(environ.get("ROUNDS_PWA", str(HERE.parent / "pwa" / "dist"))),
         s3=_s3(environ),
     )
@@ -102,6 +109,13 @@ def _secret(environ: Mapping[str, str], state_dir: Path) -> bytes:
     except FileExistsError:  # another worker was first
         return path.read_bytes()
     return made
+
+
+def _subject(environ: Mapping[str, str]) -> str:
+    given = environ.get("ROUNDS_PUSH_SUBJECT", "mailto:rounds@localhost")
+    if not given.startswith(("mailto:", "https:")):
+        raise BadSetting(f"ROUNDS_PUSH_SUBJECT: mailto:… or https:… is wanted, not {given!r}")
+    return given
 
 
 def _s3(environ: Mapping[str, str]) -> S3 | None:

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -42,6 +43,7 @@ class Serving:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     trusted_proxies: int | None = None
+    ticker: bool = True
 
     @property
     def url(self) -> str:
@@ -99,7 +101,42 @@ def run(serving: Serving) -> None:
         server.app.log_as_json()
         log.warning("the pages are not built: only the API is served; `make build` builds them")
     sys.stdout.flush()  # or each worker would print it again
-    _granian(serving).serve()
+    beside = Beside() if serving.ticker else None
+    try:
+        _granian(serving).serve()
+    finally:
+        if beside is not None:
+            beside.end()
+
+
+class Beside:
+    """A ticker beside the workers, started again whenever it ends before they do."""
+
+    def __init__(self) -> None:
+        self._ending = threading.Event()
+        self._process = self._start()
+        self._watch = threading.Thread(target=self._again, daemon=True)
+        self._watch.start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-m", "server.ticker", "--accompany"])
+
+    def _again(self) -> None:
+        while True:
+            self._process.wait()
+            if self._ending.wait(1.0):
+                return
+            log.warning("the ticker ended; another is started")
+            self._process = self._start()
+
+    def end(self) -> None:
+        """End it, and let what is under way finish."""
+        self._ending.set()
+        self._process.terminate()
+        try:
+            self._process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
 
 def _granian(serving: Serving) -> Any:
@@ -130,12 +167,17 @@ def worker() -> Any:
     """
     from server.app import create_app  # noqa: PLC0415 - the workers' own
 
+    end_with_parent()
+    return create_app()
+
+
+def end_with_parent() -> None:
+    """Let this process end with the one that started it, however that ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     else:
         parent = os.getppid()
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
-    return create_app()
 
 
 _PR_SET_PDEATHSIG = 1

@@ -48,7 +48,7 @@ class LiveServer:
         """Starts it and returns when it is ready; raises RuntimeError with its log when it does not become so."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [PROGRAM, "serve", "--host", "127.0.0.1", "--port", str(self.port)],
+                [PROGRAM, "serve", "--no-ticker", "--host", "127.0.0.1", "--port", str(self.port)],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -15,6 +15,7 @@ Settings (environment variables):
   ROUNDS_ORIGINS          further addresses that browsers may write from, by commas
   ROUNDS_TRUSTED_PROXIES  how many reverse proxies are believed (0)
   ROUNDS_SECURE_COOKIE    1: the session cookie travels over TLS only (0)
+  ROUNDS_PUSH_SUBJECT     whom push services may write to: mailto:… or https:…
   ROUNDS_S3_BUCKET        keep photos in this S3-compatible bucket (else in the state directory); with
                           ROUNDS_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY, and _REGION, _PREFIX where needed
 """
@@ -34,6 +35,8 @@ COMMANDS = {
     "backup": "keeping",
     "restore": "keeping",
     "tidy": "keeping",
+    "ticker": "reminding",
+    "push": "reminding",
     "demo": "run",
 }
 """Command -> the module that has it, in the order in which one needs them."""

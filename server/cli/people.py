@@ -26,6 +26,7 @@ from server.people import admin
 from server.people.admin import Refused
 from server.people.found import WEEKDAYS, FirstAdministrator, found, slug_of
 from server.people.rules import ROLES
+from server.push import keys
 
 LANGUAGES = {"en": "en", "zh": "zh-Hans", "zh-hans": "zh-Hans", "zh-Hans": "zh-Hans"}
 language_option = click.option(
@@ -90,7 +91,8 @@ def init_command(
         )
     if not password:
         password = made = admin.new_password()
-    with database(make=True):
+    with database(make=True) as config:
+        keys.current(config.state_dir)
         org_id = found(
             name=name,
             slug=slug,

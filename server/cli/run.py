@@ -41,6 +41,11 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.IntRange(0, 10),
     help="How many reverse proxies in front are believed (X-Forwarded-*); else ROUNDS_TRUSTED_PROXIES.",
 )
+@click.option(
+    "--ticker/--no-ticker",
+    default=True,
+    help="A ticker beside it, for reminders; `rounds ticker` runs one alone.",
+)
 def serve_command(
     host: str,
     port: int,
@@ -48,6 +53,7 @@ def serve_command(
     tls_cert: Path | None,
     tls_key: Path | None,
     trusted_proxies: int | None,
+    ticker: bool,
 ) -> None:
     """Serve the app and its API until SIGTERM or Ctrl-C.
 
@@ -55,7 +61,7 @@ def serve_command(
     """
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together: give both or neither.")
-    serve(Serving(host, port, workers, tls_cert, tls_key, trusted_proxies))
+    serve(Serving(host, port, workers, tls_cert, tls_key, trusted_proxies, ticker))
 
 
 @click.command("demo")

@@ -17,6 +17,7 @@ from server.exchange.model import Amendment, Conflict, Decision, Parked, Suggest
 from server.followups.model import Comment, FollowUp
 from server.people.model import Person, Setting, Team
 from server.people.rules import ROLES
+from server.push.model import Notice
 from server.visits.model import Outcome, Visit, VisitKind
 from sync import policy as p
 from sync.policy import Field, Policy
@@ -250,6 +251,30 @@ COMMENT = Kind(
     columns=("author_id", "at"),
 )
 
+NOTICE = Kind(
+    name="notice",
+    model=Notice,
+    policy=Policy(
+        kind="notice",
+        fields={
+            "person_id": Field("value", check=p.uuid(), required=True),
+            "rule": Field("value", check=p.text(64, 1), required=True),
+            "about": Field("value", check=p.anything(), required=True),
+            "words": Field("value", check=p.anything(), required=True),
+            "at": Field("value", check=p.instant(), required=True),
+            "status": Field("state", check=p.choice("unread", "read"), required=True),
+            "snoozed_until": Field("value", check=p.instant()),
+        },
+        initial=frozenset({"unread"}),
+        steps={"unread": frozenset({"read"}), "read": frozenset({"unread"})},
+        rank={"unread": 0, "read": 1},
+    ),
+    create=frozenset({"ticker"}),
+    rights=dict.fromkeys(("status", "snoozed_until"), frozenset({"owner"})),
+    other=NOBODY,
+    archive=NOBODY,
+)
+
 TEAM = Kind(
     name="team",
     model=Team,
@@ -432,7 +457,7 @@ WRITABLE: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         *(SETTING, TEAM, PERSON, VISIT_KIND, OUTCOME, CUSTOMER, VISIT),
-        *(FOLLOW_UP, COMMENT, AMENDMENT, DECISION),
+        *(FOLLOW_UP, COMMENT, NOTICE, AMENDMENT, DECISION),
     )
 }
 """Kinds that mutations may name, in the order in which their rows are written (what is referred to comes first)."""

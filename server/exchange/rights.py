@@ -120,6 +120,8 @@ def _relations(work: Work, row: Row, actor: Actor) -> frozenset[str]:
         return frozenset(found)
     if not actor.active:
         return NONE
+    if row.kind.name == "notice":
+        return frozenset({"owner"}) if values["person_id"] == actor.id else NONE
     if row.kind.name == "follow_up":
         if values["owner_id"] == actor.id:
             found.add("owner")
@@ -176,6 +178,8 @@ def _refused_creation(
         return _lost_reference(work, kind, mutation, pointed, evidence=False)
     if actor.team_id:
         relations.add("member")
+    if actor.id is None and actor.via in {"ticker", "replay"}:
+        relations.add("ticker")
     if not kind.create & relations:
         return codes.FORBIDDEN, None
     if kind.name == "team" and makes_a_ring(work.team_parents(), mutation.entity, given.get("parent_id")):

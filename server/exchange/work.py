@@ -19,6 +19,7 @@ from server.followups.model import Comment
 from server.people.grant import held, parents_of
 from server.people.model import Grant, Organisation, Setting
 from server.people.rules import LEADERS, above
+from server.reminders import schedule
 from server.visits.model import RepDay, VisitKind, VisitPhoto
 from sync.mutation import Author, Moment
 from sync.reconcile import Entity
@@ -544,6 +545,7 @@ class Work:
         if self.sharing_changed:
             self._redraw_sharing()
         self._tell()
+        schedule.keep(self)
 
     def _name_photos(self, visits: Iterable[Row]) -> None:
         """Keep the way from a photo to the visits that name it; nothing is asked where no visit's photos changed."""
@@ -606,6 +608,8 @@ class Work:
             values = self.row("visit", values["visit_id"]).values()
             team = self.team_of(values["rep_id"])
             return {f"person:{values['rep_id']}", *([f"lead:{team}"] if team else [])}
+        if row.kind.name == "notice":
+            return {f"person:{values['person_id']}"}
         promised = row.kind.name == "follow_up"
         person = values["owner_id" if promised else "rep_id"]
         scopes = {f"person:{person}"}

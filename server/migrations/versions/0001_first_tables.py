@@ -744,9 +744,128 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "kind", "entity", "n"),
     )
 
+    op.create_table(
+        "attempt",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("notice_id", server.db.Id, nullable=False),
+        sa.Column("subscription_id", server.db.Id, nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("begun_at", server.db.Instant(), nullable=False),
+        sa.Column("ended_at", server.db.Instant(), nullable=True),
+        sa.Column("outcome", sa.String(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("org_id", "notice_id", "subscription_id", "n"),
+    )
+    op.create_table(
+        "delivery",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("notice_id", server.db.Id, nullable=False),
+        sa.Column("subscription_id", server.db.Id, nullable=False),
+        sa.Column("payload", server.db.Json, nullable=False),
+        sa.Column("urgency", sa.String(), nullable=False),
+        sa.Column("due_at", server.db.Instant(), nullable=False),
+        sa.Column("ends_at", server.db.Instant(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("leased_until", server.db.Instant(), nullable=True),
+        sa.Column("shown_at", server.db.Instant(), nullable=True),
+        sa.Column("opened_at", server.db.Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("org_id", "notice_id", "subscription_id"),
+    )
+    op.create_index(
+        "ix_delivery_due",
+        "delivery",
+        ["org_id", "due_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_table(
+        "reminder",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("about_kind", sa.String(), nullable=False),
+        sa.Column("about_id", server.db.Id, nullable=False),
+        sa.Column("due_at", server.db.Instant(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("notice_id", server.db.Id, nullable=True),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_reminder_about", "reminder", ["org_id", "about_id"], unique=False)
+    op.create_index(
+        "ix_reminder_due",
+        "reminder",
+        ["org_id", "due_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_table(
+        "reminder_wish",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("document", server.db.Json, nullable=False),
+        sa.PrimaryKeyConstraint("org_id", "person_id"),
+    )
+    op.create_table(
+        "subscription",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("device_id", server.db.Id, nullable=True),
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("endpoint_digest", sa.String(), nullable=False),
+        sa.Column("p256dh", sa.String(), nullable=False),
+        sa.Column("auth", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("created_at", server.db.Instant(), nullable=False),
+        sa.Column("renewed_at", server.db.Instant(), nullable=False),
+        sa.Column("sent_at", server.db.Instant(), nullable=True),
+        sa.Column("shown_at", server.db.Instant(), nullable=True),
+        sa.Column("opened_at", server.db.Instant(), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("rest_until", server.db.Instant(), nullable=True),
+        sa.Column("ended_at", server.db.Instant(), nullable=True),
+        sa.Column("ended_why", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+        sa.UniqueConstraint("org_id", "endpoint_digest"),
+    )
+    op.create_index("ix_subscription_person", "subscription", ["org_id", "person_id"], unique=False)
+    op.create_table(
+        "notice",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("about", server.db.Json, nullable=False),
+        sa.Column("words", server.db.Json, nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("snoozed_until", sa.String(), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_notice_person", "notice", ["org_id", "person_id", "at"], unique=False)
+
 
 def downgrade() -> None:
     for table in (
+        "attempt",
+        "delivery",
+        "subscription",
+        "notice",
+        "reminder_wish",
+        "reminder",
         "visit_photo",
         "blob_holder",
         "blob",

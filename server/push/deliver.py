@@ -1,0 +1,242 @@
+"""Deliver what is owed to devices: claim some rows under a lease, record the attempt, send, record the outcome.
+
+Any number of processes may do so at once. One that dies between sending and recording leaves its lease to run out; the
+row is then claimed again, and because nobody knows whether the first message arrived, the second carries the same
+tag and is silent: on a device that has it, it replaces its like without a sound.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, and_, insert, or_, select, tuple_, update
+
+from server.db import reading, writing
+from server.push import keys, rules
+from server.push.model import Attempt, Delivery, Subscription
+from server.push.send import Sender, Sent
+
+LEASE = timedelta(seconds=60)
+"""Longer than an attempt may last, and not so long that a device waits for a process that died."""
+
+MOST_AT_ONCE = 50
+MOST_FAILURES = 20
+"""Refusals in a row, over days, after which a device is given up until it subscribes again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One delivery in hand: `unsure` where an earlier attempt may have arrived."""
+
+    notice: str
+    subscription: str
+    attempt: int
+    payload: dict[str, Any]
+    urgency: str
+    ends_at: datetime
+    device: dict[str, Any]
+    key: str
+    failures: int
+    unsure: bool
+
+
+def deliver(
+    org_id: str,
+    state_dir: Path,
+    send: Callable[[], Sender],
+    pool: Executor,
+    clock: Callable[[], datetime],
+    share: Callable[[], float],
+    *,
+    most: int = MOST_AT_ONCE,
+    lease: timedelta = LEASE,
+) -> int:
+    """Send up to `most` of an organisation's deliveries that are due; returns how many were tried.
+
+    `send` gives the calling thread its sender, `pool` runs the sending, `share` draws from 0 to 1 for the waits.
+    """
+    if not _any_due(org_id, clock()):
+        return 0
+    claimed = claim(org_id, clock(), most, lease)
+    known: dict[str, keys.Key | None] = {
+        public: keys.of(state_dir, public) for public in {each.key for each in claimed}
+    }
+
+    def attempt(each: Claimed) -> Sent:
+        key = known[each.key]
+        if key is None:  # made with a key that is no more: only the device can renew itself
+            return Sent("gone", detail="key")
+        now = clock()
+        payload = json.dumps(
+            each.payload | {"silent": each.unsure}, ensure_ascii=False, separators=(",", ":")
+        )
+        return send().send(
+            each.device,
+            key,
+            payload,
+            now=now,
+            ttl=max(each.ends_at - now, timedelta(seconds=30)),
+            urgency=each.urgency,  # type: ignore[arg-type]
+            topic=each.notice.replace("-", ""),
+        )
+
+    said = list(pool.map(attempt, claimed))
+    record(org_id, list(zip(claimed, said, strict=True)), clock(), share)
+    return len(claimed)
+
+
+def _is_due(now: datetime) -> Any:
+    return and_(
+        Delivery.state == "waiting",
+        Delivery.due_at <= now,
+        or_(Delivery.leased_until.is_(None), Delivery.leased_until <= now),
+    )
+
+
+def _any_due(org_id: str, now: datetime) -> bool:
+    with reading() as connection:
+        found = select(Delivery.notice_id).where(Delivery.org_id == org_id, _is_due(now)).limit(1)
+        return connection.execute(found).first() is not None
+
+
+def claim(org_id: str, now: datetime, most: int, lease: timedelta) -> list[Claimed]:
+    """Take up to `most` due deliveries under a lease, each with its attempt on record. What came too late ends here."""
+    with writing() as connection:
+        connection.execute(
+            update(Delivery)
+            .where(Delivery.org_id == org_id, _is_due(now), Delivery.ends_at <= now)
+            .values(state="late", leased_until=None)
+        )
+        key: Any = tuple_(Delivery.notice_id, Delivery.subscription_id)
+        due = (
+            select(Delivery.notice_id, Delivery.subscription_id)
+            .where(Delivery.org_id == org_id, _is_due(now))
+            .order_by(Delivery.due_at)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+        wanted = [tuple(row) for row in connection.execute(due)]
+        if not wanted:
+            return []
+        rows = connection.execute(
+            update(Delivery)
+            .where(Delivery.org_id == org_id, key.in_(wanted), _is_due(now))
+            .values(leased_until=now + lease, attempts=Delivery.attempts + 1)
+            .returning(Delivery.__table__)
+        ).mappings()
+        taken = {(row["notice_id"], row["subscription_id"]): dict(row) for row in rows}
+        devices = _devices(connection, org_id, {subscription for _, subscription in taken})
+        unknown = _unknown(connection, org_id, list(taken))
+        connection.execute(
+            insert(Attempt),
+            [
+                {
+                    "org_id": org_id,
+                    "notice_id": notice,
+                    "subscription_id": subscription,
+                    "n": row["attempts"],
+                    "begun_at": now,
+                }
+                for (notice, subscription), row in taken.items()
+            ],
+        )
+    claimed = []
+    for place, row in taken.items():
+        device = devices[place[1]]
+        claimed.append(
+            Claimed(
+                notice=place[0],
+                subscription=place[1],
+                attempt=row["attempts"],
+                payload=row["payload"],
+                urgency=row["urgency"],
+                ends_at=row["ends_at"],
+                device={
+                    "endpoint": device["endpoint"],
+                    "keys": {"p256dh": device["p256dh"], "auth": device["auth"]},
+                },
+                key=device["key"],
+                failures=device["failures"],
+                unsure=place in unknown,
+            )
+        )
+    return claimed
+
+
+def _devices(connection: Connection, org_id: str, ids: set[str]) -> dict[str, dict[str, Any]]:
+    rows = connection.execute(
+        select(Subscription.__table__).where(Subscription.org_id == org_id, Subscription.id.in_(ids))
+    ).mappings()
+    return {row["id"]: dict(row) for row in rows}
+
+
+def _unknown(connection: Connection, org_id: str, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of these deliveries with an attempt of which nobody knows what became."""
+    key: Any = tuple_(Attempt.notice_id, Attempt.subscription_id)
+    rows = connection.execute(
+        select(Attempt.notice_id, Attempt.subscription_id).where(
+            Attempt.org_id == org_id, key.in_(places), Attempt.outcome.is_(None)
+        )
+    )
+    return {(notice, subscription) for notice, subscription in rows}
+
+
+def record(
+    org_id: str, told: Sequence[tuple[Claimed, Sent]], now: datetime, share: Callable[[], float]
+) -> None:
+    """Write down what became of these attempts, and what it means for their devices."""
+    with writing() as connection:
+        for each, said in told:
+            connection.execute(
+                update(Attempt)
+                .where(
+                    Attempt.org_id == org_id,
+                    Attempt.notice_id == each.notice,
+                    Attempt.subscription_id == each.subscription,
+                    Attempt.n == each.attempt,
+                )
+                .values(ended_at=now, outcome=said.outcome, status=said.status)
+            )
+            changes: dict[str, Any] = {"state": said.outcome, "leased_until": None}
+            device: dict[str, Any] = {"sent_at": now, "failures": 0, "rest_until": None}
+            if said.outcome == "later":
+                wait = rules.wait_before(each.failures + 1, said.wait, share())
+                changes = {"due_at": now + wait, "leased_until": None}
+                device = {"failures": each.failures + 1, "rest_until": now + wait}
+                if each.failures + 1 >= MOST_FAILURES:
+                    device |= {"ended_at": now, "ended_why": "unreachable"}
+                    changes = {"state": "gone", "leased_until": None}
+            elif said.outcome == "gone":
+                device = {"ended_at": now, "ended_why": str(said.status or said.detail)[:200]}
+            elif said.outcome == "refused":
+                device = {"failures": each.failures + 1}
+            # Whoever's lease ran out meanwhile has been overtaken: the other one's word stands.
+            mine = and_(
+                Delivery.org_id == org_id,
+                Delivery.notice_id == each.notice,
+                Delivery.subscription_id == each.subscription,
+                Delivery.state == "waiting",
+                *([] if said.outcome == "sent" else [Delivery.attempts == each.attempt]),
+            )
+            connection.execute(update(Delivery).where(mine).values(**changes))
+            connection.execute(
+                update(Subscription)
+                .where(Subscription.org_id == org_id, Subscription.id == each.subscription)
+                .values(**device)
+            )
+            if "ended_at" in device:
+                connection.execute(
+                    update(Delivery)
+                    .where(
+                        Delivery.org_id == org_id,
+                        Delivery.subscription_id == each.subscription,
+                        Delivery.state == "waiting",
+                    )
+                    .values(state="gone", leased_until=None)
+                )

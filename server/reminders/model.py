@@ -1,0 +1,48 @@
+"""Tables of reminders: what is owed to whom and when, and how each person wants to be told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db import Id, Instant, Json, Model
+
+WAITING = text("state = 'waiting'")
+
+
+class Reminder(Model):
+    """One thing that somebody is owed to be told of. The row is the schedule: whoever finds it due takes it.
+
+    `rule` is a key of `rules.RULES`, `about_kind` and `about_id` the thing it is about, `due_at` when; `state` is
+    `waiting` or `told`, `notice_id` in which notice. Written by the transaction that changes the thing, and taken within the
+    one that writes the notice, so no crash between the two can lose or repeat it.
+    """
+
+    __tablename__ = "reminder"
+    __table_args__ = (
+        Index("ix_reminder_due", "org_id", "due_at", sqlite_where=WAITING, postgresql_where=WAITING),
+        Index("ix_reminder_about", "org_id", "about_id"),
+    )
+
+    org_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    person_id: Mapped[str] = mapped_column(Id)
+    rule: Mapped[str] = mapped_column()
+    about_kind: Mapped[str] = mapped_column()
+    about_id: Mapped[str] = mapped_column(Id)
+    due_at: Mapped[datetime] = mapped_column(Instant)
+    state: Mapped[str] = mapped_column(default="waiting")
+    notice_id: Mapped[str | None] = mapped_column(Id)
+
+
+class Wish(Model):
+    """How one person wants to be reminded (`rules.Wishes`), as they set it."""
+
+    __tablename__ = "reminder_wish"
+
+    org_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    person_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    document: Mapped[dict[str, Any]] = mapped_column(Json)

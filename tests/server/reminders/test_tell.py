@@ -1,0 +1,335 @@
+"""What is due becomes one notice a person in the inbox, and one delivery a device: on time, once, never at night."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+
+from server.db import reading
+from server.exchange.check import check
+from server.push.model import Delivery
+from server.push.routes import digest
+from server.reminders.model import Reminder
+from server.reminders.tell import keep_beats, tell_due
+from tests.pushservice import Subscriber
+from tests.world import World
+
+DAY = (datetime.now(UTC) + timedelta(days=30)).date()
+
+
+def london(hour: int, minute: int = 0, days: int = 0) -> datetime:
+    """An instant of `DAY` (or some days after it) as London's walls show it."""
+    from zoneinfo import ZoneInfo
+
+    local = datetime(DAY.year, DAY.month, DAY.day, hour, minute, tzinfo=ZoneInfo("Europe/London"))
+    return (local + timedelta(days=days)).astimezone(UTC)
+
+
+class Office:
+    """A world with a shop, a phone in rob's hand, and eyes on the tables."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.shop = world.customer("Shop", phone="+44 20 7946 0000")
+        self.rob = world.phone("rob")
+        self.mia = world.phone("mia")
+
+    def promise(self, phone: Any = None, **more: Any) -> str:
+        fields = {
+            "customer_id": self.shop,
+            "subject": "Send the quote",
+            "due_date": DAY.isoformat(),
+            "due_time": "15:00",
+            "due_zone": "Europe/London",
+        } | more
+        made = (phone or self.rob).create("follow_up", **fields)
+        (receipt,) = (phone or self.rob).push(made)
+        assert receipt["status"] == "applied", receipt
+        return str(made["entity"])
+
+    def go(self, follow_up: str, to: str, **ops: Any) -> None:
+        done = [{"field": "status", "op": "go", "old": "open", "new": to}]
+        (receipt,) = self.rob.push(self.rob.mutation("follow_up", follow_up, "update", done, base=2**40))
+        assert receipt["status"] == "applied", receipt
+
+    def tell(self, now: datetime) -> int:
+        with self.world.app.app_context():
+            return tell_due(self.world.org, now)
+
+    def inbox(self, phone: Any) -> list[dict[str, Any]]:
+        phone.pull()
+        return sorted(phone.held("notice").values(), key=lambda notice: str(notice["at"]))
+
+    def waiting(self) -> set[tuple[str, datetime]]:
+        with self.world.app.app_context(), reading() as connection:
+            rows = connection.execute(
+                select(Reminder.rule, Reminder.due_at).where(
+                    Reminder.org_id == self.world.org, Reminder.state == "waiting"
+                )
+            )
+            return {(rule, at) for rule, at in rows}
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        with self.world.app.app_context(), reading() as connection:
+            rows = connection.execute(select(Delivery.__table__).where(Delivery.org_id == self.world.org))
+            return [dict(row) for row in rows.mappings()]
+
+    def subscribe(self, who: str, device: Subscriber | None = None) -> Subscriber:
+        device = device or Subscriber(f"https://push-{uuid4().hex[:8]}.example.com")
+        client = self.world.app.test_client()
+        headers = {"Authorization": f"Bearer {self.world.tokens[who]}"}
+        key = client.get("/api/push/key", headers=headers).json["key"]
+        said = client.post("/api/push/subscriptions", json=device.document | {"key": key}, headers=headers)
+        assert said.status_code == 204, said.json
+        return device
+
+
+@pytest.fixture
+def office(shared_world: World) -> Office:
+    return Office(shared_world)
+
+
+def test_a_promise_is_told_half_an_hour_before_with_all_that_a_tap_needs(office: Office) -> None:
+    office.subscribe("rob")
+    follow_up = office.promise()
+    assert office.tell(london(14, 29)) == 0
+    assert office.tell(london(14, 30)) == 1
+    (notice,) = office.inbox(office.rob)
+    assert notice["rule"] == "follow_up_due"
+    assert notice["about"] == [{"kind": "follow_up", "id": follow_up}]
+    assert notice["status"] == "unread"
+    (owed,) = office.deliveries()
+    payload = owed["payload"]
+    assert payload["title"] == "Send the quote"
+    assert payload["body"].startswith("Shop · due ") and payload["body"].endswith("15:00")
+    assert payload["phone"] == "+44 20 7946 0000"
+    assert payload["tag"] == payload["notice"] == owed["notice_id"]
+    assert owed["urgency"] == "high" and owed["state"] == "waiting"
+    assert office.inbox(office.mia) == []
+
+
+def test_nothing_is_told_twice_however_often_it_is_asked(office: Office) -> None:
+    office.subscribe("rob")
+    office.promise()
+    assert office.tell(london(14, 30)) == 1
+    assert [office.tell(london(14, 30)), office.tell(london(14, 45))] == [0, 0]
+    assert len(office.inbox(office.rob)) == len(office.deliveries()) == 1
+
+
+def test_a_promise_that_was_kept_cancelled_or_moved_in_time_is_not_told(office: Office) -> None:
+    for to in ("done", "cancelled"):
+        office.go(office.promise(), to)
+    moved = office.promise()
+    ops = [{"field": "due_time", "op": "set", "old": "15:00", "new": "17:00"}]
+    office.rob.push(office.rob.mutation("follow_up", moved, "update", ops, base=2**40))
+    assert office.tell(london(14, 30)) == 0
+    assert {at for rule, at in office.waiting() if rule == "follow_up_due"} == {london(16, 30)}
+
+
+def test_a_forgotten_promise_is_late_once_and_then_with_the_manager(office: Office) -> None:
+    office.promise()
+    office.tell(london(14, 30))
+    assert office.tell(london(15, 0)) == 1
+    assert [each["rule"] for each in office.inbox(office.rob)] == ["follow_up_due", "follow_up_overdue"]
+    assert office.inbox(office.mia) == []
+    assert office.tell(london(15, 0, days=1)) == 1
+    (notice,) = office.inbox(office.mia)
+    assert notice["rule"] == "escalation" and notice["words"]["owner"] == "Rob"
+    assert len(office.inbox(office.rob)) == 2
+    assert office.tell(london(15, 0, days=2)) == 0
+
+
+def test_several_at_once_are_one_notice_and_what_comes_in_a_moment_comes_along(office: Office) -> None:
+    office.subscribe("rob")
+    for minute in ("15:00", "15:00", "15:04"):
+        office.promise(due_time=minute)
+    assert office.tell(london(14, 30)) == 3
+    (notice,) = office.inbox(office.rob)
+    assert notice["rule"] == "group" and notice["words"]["count"] == 3 and len(notice["about"]) == 3
+    (owed,) = office.deliveries()
+    assert owed["payload"]["title"] == "3 reminders"
+
+
+def test_a_night_is_quiet_and_the_morning_tells_it_in_one(office: Office) -> None:
+    for at in ("22:30", "23:30"):
+        office.promise(due_time=at)
+    office.promise(due_date=(DAY + timedelta(days=1)).isoformat(), due_time="06:00")
+    for hour in (22, 23):
+        assert office.tell(london(hour, 59)) > 0
+    office.tell(london(6, 0, days=1))
+    assert office.inbox(office.rob) == []
+    assert office.tell(london(7, 30, days=1)) > 0
+    (notice,) = office.inbox(office.rob)
+    assert notice["rule"] == "group"
+
+
+def test_hours_without_a_ticker_end_in_one_notice_and_no_flood(office: Office) -> None:
+    office.subscribe("rob")
+    for hour in range(9, 17):
+        office.promise(due_time=f"{hour:02}:00")
+    assert office.tell(london(20, 0)) == 16
+    assert len(office.inbox(office.rob)) == len(office.deliveries()) == 1
+
+
+def test_a_manager_who_hands_over_a_promise_or_says_a_word_is_heard_at_once(office: Office) -> None:
+    follow_up = office.promise(office.mia, owner_id=office.world.ids["rob"])
+    now = datetime.now(UTC).replace(hour=12)
+    assert office.tell(now + timedelta(days=1)) == 1
+    comment = office.mia.create("comment", on_kind="follow_up", on_id=follow_up, body="Ask for Li, please.")
+    office.mia.push(comment)
+    assert office.tell(now + timedelta(days=1, minutes=1)) == 1
+    first, second = office.inbox(office.rob)
+    assert first["rule"] == "follow_up_assigned"
+    assert second["rule"] == "comment" and second["words"]["body"] == "Ask for Li, please."
+    answer = office.rob.create("comment", on_kind="follow_up", on_id=follow_up, body="Done.")
+    office.rob.push(answer)
+    assert office.tell(now + timedelta(days=1, minutes=2)) == 1
+    assert [each["rule"] for each in office.inbox(office.mia)] == ["comment"]
+
+
+def test_whoever_does_without_a_kind_is_not_told_of_it_and_a_discreet_screen_names_nobody(
+    office: Office,
+) -> None:
+    office.subscribe("rob")
+    headers = {"Authorization": f"Bearer {office.world.tokens['rob']}"}
+    client = office.world.app.test_client()
+    wishes = {"off": ["follow_up_overdue"], "discreet": True, "lead_min": 60}
+    office.promise()
+    assert client.put("/api/reminders/wishes", json=wishes, headers=headers).status_code == 200
+    assert office.tell(london(14, 0)) == 1, "what stood in the schedule moved along"
+    (owed,) = office.deliveries()
+    assert (owed["payload"]["title"], owed["payload"]["body"]) == ("Rounds", "Something is due")
+    assert "phone" not in owed["payload"]
+    office.tell(london(15, 0))
+    assert [each["rule"] for each in office.inbox(office.rob)] == ["follow_up_due"]
+    wrong = client.put("/api/reminders/wishes", json={"off": ["test"]}, headers=headers)
+    assert wrong.status_code == 422 and wrong.json["code"] == "INVALID"
+
+
+def test_a_notice_is_snoozed_without_network_and_comes_back(office: Office) -> None:
+    office.promise()
+    office.tell(london(14, 30))
+    office.rob.pull()
+    (identity,) = office.rob.held("notice")
+    until = london(15, 30).isoformat().replace("+00:00", "Z")
+    ops = [
+        {"field": "snoozed_until", "op": "set", "old": None, "new": until},
+        {"field": "status", "op": "go", "old": "unread", "new": "read"},
+    ]
+    (receipt,) = office.rob.push(office.rob.mutation("notice", identity, "update", ops, base=2**40))
+    assert receipt["status"] == "applied", receipt
+    office.tell(london(15, 0))
+    assert office.tell(london(15, 30)) == 1
+    assert office.inbox(office.rob)[-1]["rule"] == "snoozed"
+
+
+def test_an_inbox_is_its_owners_alone_and_nobody_writes_into_it(office: Office) -> None:
+    office.promise()
+    office.tell(london(14, 30))
+    office.rob.pull()
+    (identity,) = office.rob.held("notice")
+    ops = [{"field": "status", "op": "go", "old": "unread", "new": "read"}]
+    for who in ("mia", "ria", "admin"):
+        phone = office.world.phone(who)
+        (receipt,) = phone.push(phone.mutation("notice", identity, "update", ops, base=2**40))
+        assert receipt["code"] in {"SCOPE_LOST", "FORBIDDEN"}, receipt
+    fields = {"person_id": office.world.ids["rob"], "rule": "test", "about": [], "words": {}}
+    fields |= {"at": "2026-11-21T10:00:00.000Z", "status": "unread"}
+    ops = [{"field": name, "op": "set", "old": None, "new": value} for name, value in fields.items()]
+    for who in ("rob", "admin"):
+        phone = office.world.phone(who)
+        (receipt,) = phone.push(phone.mutation("notice", str(uuid4()), "create", ops))
+        assert (receipt["status"], receipt["code"]) == ("parked", "FORBIDDEN"), receipt
+
+
+def test_a_planned_visit_that_did_not_start_and_one_that_runs_on_are_asked_after(office: Office) -> None:
+    planned = office.rob.create(
+        "visit",
+        customer_id=office.shop,
+        mode="in_person",
+        kind="sales_call",
+        status="planned",
+        planned_date=DAY.isoformat(),
+        planned_time="10:00",
+    )
+    office.rob.push(planned)
+    assert office.tell(london(10, 29)) == 0
+    assert office.tell(london(10, 30)) == 1
+    running = office.rob.check_in(office.shop)
+    office.rob.push(running)
+    assert ("visit_open") in {rule for rule, _ in office.waiting()}
+    office.rob.push(office.rob.check_out(running["entity"]))
+    assert ("visit_open") not in {rule for rule, _ in office.waiting()}
+    assert [each["rule"] for each in office.inbox(office.rob)] == ["plan_not_started"]
+
+
+def test_digests_come_daily_at_their_time_and_only_with_something_to_say(office: Office) -> None:
+    world = office.world
+    with world.app.app_context():
+        assert keep_beats(world.org, london(6, 0)) > 0
+        assert keep_beats(world.org, london(6, 1)) == 0, "they stand already"
+    office.promise(due_date=(DAY - timedelta(days=2)).isoformat())
+    office.tell(london(8, 0))
+    before = len(office.inbox(office.rob))
+    office.tell(london(8, 30))
+    morning = office.inbox(office.rob)[before:]
+    assert [(each["rule"], each["words"]["overdue"]) for each in morning] == [("morning", 1)]
+    assert office.inbox(world.phone("ria")) == [], "nothing is late with her"
+    office.tell(london(18, 0))
+    assert [each["rule"] for each in office.inbox(office.mia) if each["rule"] == "team_day_end"] == [
+        "team_day_end"
+    ]
+    with world.app.app_context():
+        assert keep_beats(world.org, london(18, 1)) > 0
+
+
+def test_a_digest_that_nobody_was_there_to_tell_is_not_told_in_the_evening(office: Office) -> None:
+    with office.world.app.app_context():
+        keep_beats(office.world.org, london(6, 0))
+    office.promise(due_date=(DAY - timedelta(days=2)).isoformat())
+    office.tell(london(16, 0))
+    assert "morning" not in {each["rule"] for each in office.inbox(office.rob)}
+
+
+def test_a_device_that_renews_itself_or_leaves_is_owed_nothing_at_its_old_address(office: Office) -> None:
+    world, headers = office.world, {"Authorization": f"Bearer {office.world.tokens['rob']}"}
+    client = world.app.test_client()
+    old, new = office.subscribe("rob"), Subscriber("https://push.example.com")
+    key = client.get("/api/push/key", headers=headers).json["key"]
+    renewed = new.document | {"key": key, "instead": old.endpoint}
+    for _ in range(2):
+        assert client.post("/api/push/subscriptions", json=renewed, headers=headers).status_code == 204
+    devices = client.get("/api/push/devices", headers=headers).json["items"]
+    assert sorted(each["ended_why"] or "" for each in devices) == ["", "replaced"]
+    assert client.post("/api/push/test", headers=headers).json == {"devices": 1}
+    client.post("/api/push/subscriptions/end", json={"endpoint": new.endpoint}, headers=headers)
+    assert client.post("/api/push/test", headers=headers).json == {"devices": 0}
+    stranger = {"Authorization": f"Bearer {world.tokens['ria']}"}
+    assert client.get("/api/push/devices", headers=stranger).json == {"items": []}
+    assert digest(new.endpoint) != digest(old.endpoint)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"endpoint": "https://127.0.0.1/x"}, {"endpoint": "http://push.example.com/x"}, {"key": "B" * 87}],
+)
+def test_a_subscription_that_leads_inside_or_was_made_for_another_server_is_refused(
+    office: Office, change: dict[str, str]
+) -> None:
+    headers = {"Authorization": f"Bearer {office.world.tokens['rob']}"}
+    client = office.world.app.test_client()
+    key = client.get("/api/push/key", headers=headers).json["key"]
+    body = Subscriber("https://push.example.com").document | {"key": key} | change
+    said = client.post("/api/push/subscriptions", json=body, headers=headers)
+    assert (said.status_code, said.json["code"]) == (422, "INVALID")
+
+
+def test_the_journal_tells_the_inbox_too(office: Office) -> None:
+    office.promise()
+    office.promise(due_time=None)
+    office.tell(london(14, 30))
+    office.tell(london(15, 0, days=1))
+    with office.world.app.app_context(), reading() as connection:
+        assert check(connection, office.world.org) == []
