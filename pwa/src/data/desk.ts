@@ -51,6 +51,7 @@ const counters = {
   matters: writable(0),
   followUp: writable(0),
   comment: writable(0),
+  notice: writable(0),
 };
 type Topic = keyof typeof counters;
 
@@ -217,6 +218,7 @@ const TOPICS: Record<string, Topic[]> = {
   visit: ['visit'],
   follow_up: ['followUp'],
   comment: ['comment'],
+  notice: ['notice'],
   parked: MATTER,
   conflict: MATTER,
   suggestion: MATTER,

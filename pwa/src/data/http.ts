@@ -24,7 +24,7 @@ export interface Answer {
  * `ifNoneMatch` leads to status 304 with a null body.
  */
 export async function ask(
-  method: 'GET' | 'POST' | 'DELETE',
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,
   options: { body?: unknown; ifNoneMatch?: string | null; patienceMs?: number; signal?: AbortSignal } = {},
 ): Promise<Answer> {

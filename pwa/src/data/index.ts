@@ -58,6 +58,7 @@ export {
   decisionOn,
   comments,
   followUps,
+  notices,
   outbox,
 } from './views';
 
@@ -96,6 +97,40 @@ export {
  */
 export { decide, undoDecide, commitDecision } from './decisions';
 export { requestCorrection, addComment, restoreValue } from './records';
+
+/**
+ * Promises: `addFollowUp` -> id, `completeFollowUp`, `reopenFollowUp`, `cancelFollowUp`, `editFollowUp`; all work offline.
+ * The inbox: `notices` (live), `readNotice`, `snoozeNotice(id, until)`.
+ */
+export {
+  addFollowUp,
+  completeFollowUp,
+  reopenFollowUp,
+  cancelFollowUp,
+  editFollowUp,
+  readNotice,
+  snoozeNotice,
+  type FollowUpInput,
+  type FollowUpEdit,
+} from './promises';
+
+/**
+ * Push: `$push.mode` tells whether reminders reach this device; `enablePush()` only from a tap; `pushDevices()`,
+ * `testPush()`, `getWishes()`, `setWishes(part)` ask the server (null: it cannot be asked now).
+ */
+export {
+  push,
+  enablePush,
+  disablePush,
+  pushDevices,
+  testPush,
+  getWishes,
+  setWishes,
+  type PushState,
+  type PushMode,
+  type PushDevice,
+  type Wishes,
+} from './push';
 
 /**
  * Photos: `addPhoto(visit, file)` shrinks it, takes every note of the camera out and resolves when picture and change

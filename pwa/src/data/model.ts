@@ -14,6 +14,7 @@ import type {
   DecidedOn,
   Fix,
   FollowUp,
+  Notice,
   Grade,
   Id,
   InReview,
@@ -736,6 +737,26 @@ export class Model {
     }
     const due = (f: FollowUp) => `${f.dueDate ?? '9999'} ${f.dueTime ?? '24:00'}`;
     return out.sort((a, b) => due(a).localeCompare(due(b)));
+  }
+
+  /** The inbox, newest first. */
+  notices(): Notice[] {
+    const out: Notice[] = [];
+    for (const id of this.ids('notice')) {
+      const d = this.value('notice', id)?.data;
+      if (!d) continue;
+      out.push({
+        id,
+        rule: String(d['rule'] ?? ''),
+        about: Array.isArray(d['about']) ? (d['about'] as Notice['about']) : [],
+        words: (d['words'] ?? {}) as Record<string, unknown>,
+        at: String(d['at'] ?? ''),
+        read: d['status'] === 'read',
+        snoozedUntil: text(d['snoozed_until']),
+        receipt: this.receipt('notice', id),
+      });
+    }
+    return out.sort((a, b) => b.at.localeCompare(a.at));
   }
 
   /** Comments on a record, oldest first; on a customer also those on customers merged into it. */

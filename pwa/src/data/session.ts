@@ -10,6 +10,7 @@ import { dropSearches, resumeLocating } from './locating';
 import { Outbox } from './outbox';
 import { resumePhotos } from './photos';
 import { forgetFix } from './place';
+import { disablePush, lookAtPush } from './push';
 import { lookAtRoom, lookPersisted } from './storage';
 import type { Me, Session, SignInResult, SignOutResult, Team } from './types';
 import { uuid } from './uuid';
@@ -48,6 +49,7 @@ async function open(me: Me): Promise<void> {
   await resumeLocating();
   await resumeCheckOuts();
   resumeDecisions();
+  void lookAtPush();
   void resumePhotos().catch(() => {});
   void lookPersisted();
   void lookAtRoom();
@@ -167,6 +169,7 @@ export async function signOut(options: { force?: boolean } = {}): Promise<SignOu
     await Promise.allSettled([...commitAllCheckOuts(), ...commitAllDecisions(), flushDrafts()]);
     const unsent = await unsentIn(desk.outbox);
     if (unsent > 0 && !options.force) return { ok: false, code: 'UNSENT_WORK', unsent };
+    await disablePush();
     await device.change({ me: null, endSession: true });
     tell(desk, { type: 'left' });
     leave();

@@ -447,6 +447,20 @@ export interface FollowUp {
   receipt: Receipt;
 }
 
+/** One entry of the inbox: what one was told, about which things, when. */
+export interface Notice {
+  id: Id;
+  /** Kind of reminder, or `group` for several at once. */
+  rule: string;
+  about: { kind: string; id: Id }[];
+  /** What its sentence is made of, in no language. */
+  words: Record<string, unknown>;
+  at: Instant;
+  read: boolean;
+  snoozedUntil: Instant | null;
+  receipt: Receipt;
+}
+
 /** What this phone is and has room for. */
 export interface DeviceInfo {
   /** The browser promised not to evict the storage; null: not asked or unknown. */

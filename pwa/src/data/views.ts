@@ -13,6 +13,7 @@ import type {
   Decidable,
   DecidedOn,
   FollowUp,
+  Notice,
   Id,
   InReview,
   OutboxEntry,
@@ -124,6 +125,9 @@ export function comments(kind: CommentedKind, id: Id): Readable<Comment[]> {
 
 /** Open follow-ups that this phone knows, those due first first. */
 export const followUps: Readable<FollowUp[]> = view<FollowUp[]>(['followUp'], [], (m) => m.followUps());
+
+/** The inbox, newest first. */
+export const notices: Readable<Notice[]> = view<Notice[]>(['notice'], [], (m) => m.notices());
 
 /** Every change kept in the outbox, newest first: what "My visits" shows of sending. */
 export const outbox: Readable<OutboxEntry[]> = view<OutboxEntry[]>(['outbox'], [], (m) => m.outbox());
