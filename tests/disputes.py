@@ -35,7 +35,9 @@ WORDS = {
 def disagree(world: World, language: str = "en") -> dict[str, str]:
     """Rob and Mia change the same things without knowing of each other. Returns ids by what they are."""
     words = WORDS[language]
-    shop = world.customer(SHOP, phone="0555 01 20 14", note=words["note"], grade="B", address="Quayside Arcade")
+    shop = world.customer(
+        SHOP, phone="0555 01 20 14", note=words["note"], grade="B", address="Quayside Arcade"
+    )
     cellar = world.customer(CELLAR, lat=PLACE[0] + 0.004, lon=PLACE[1])
     rob, mia = world.phone("rob"), world.phone("mia")
     base = _version(rob, shop)
