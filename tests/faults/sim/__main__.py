@@ -33,12 +33,14 @@ def main() -> int:
     seed = asked.seed or str(random.SystemRandom().randrange(10**9))
     print(f"seed {seed}, {asked.n} histories of {asked.steps} steps on {asked.db}")
     logging.disable(logging.CRITICAL)
-    operations = mutations = failed = 0
+    played = operations = mutations = failed = 0
     faults: Counter[str] = Counter()
-    with _house(asked.db) as house:
+    # Whoever is tired of waiting is told what was played so far.
+    with _house(asked.db) as house, contextlib.suppress(KeyboardInterrupt):
         bar = tqdm(range(asked.n), unit="history", smoothing=0.05, disable=None)
         for number in bar:
             told = by_chance(house, f"{seed}:{number}", asked.steps)
+            played += 1
             operations, mutations = operations + told.operations, mutations + told.mutations
             faults += told.faults
             bar.set_postfix(operations=operations, refresh=False)
@@ -50,9 +52,8 @@ def main() -> int:
                     bar.write(in_words(shortest(house, told)))
                 if failed >= asked.stories and not asked.keep_going:
                     break
-    print(
-        f"{operations} operations, {mutations} mutations, {sum(faults.values())} faults, {failed} failed (seed {seed})"
-    )
+    many = f"{operations} operations, {mutations} mutations, {sum(faults.values())} faults"
+    print(f"{played} histories, {many}, {failed} failed (seed {seed})")
     print(", ".join(f"{name} {count}" for name, count in sorted(faults.items())))
     return 1 if failed else 0
 
