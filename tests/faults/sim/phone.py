@@ -134,6 +134,7 @@ class Phone:
         self.ended: Ended | None = None
         self.upload_only = False
         self.read_at: int | None = None  # the head when it last read to the end, as long as all is calm
+        self.met: set[str] = set()  # what it ever held a row of
         self.blind: set[str] = set()  # what was unsent when the replica was lost
 
     def new_id(self) -> str:
@@ -198,6 +199,7 @@ class Phone:
         other = Phone(name, self.person, self.clock)
         other.outbox, other.replica = copy.deepcopy(self.outbox), copy.deepcopy(self.replica)
         other.cookie, other.device = self.cookie, self.device
+        other.met, other.blind = set(self.met), set(self.blind)
         other.minutes_off = self.minutes_off
         return other
 
@@ -458,6 +460,7 @@ class Phone:
                 continue
             if held is None:
                 held = rows[key] = Held(0, set(), {})
+                self.met.add(wire["id"])
             for scope, there in wire["scopes"].items():
                 held.scopes.discard(f"~{scope}")
                 (held.scopes.add if there else held.scopes.discard)(scope)

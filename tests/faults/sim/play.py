@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from server.db import writing
 from server.exchange.kinds import WRITABLE
-from server.exchange.model import Journal, Position
+from server.exchange.model import Journal
 from server.people.model import Device, Head, Session
+from server.tidy import tidy
 from sync.mutation import instant_text
 from tests.faults.sim.house import CUSTOMERS, ORG, PEOPLE, PLACE, Crash, House, Rows, identity
 from tests.faults.sim.phone import VIEW_DAYS, Died, Ended, Exchange, Offline, Phone, StorageFailed
@@ -313,14 +314,8 @@ class Play:
     def do_collect(self, step: Step) -> bool:
         """Tombstones of more than 180 days are thrown away, and who has not asked since has to read anew."""
         self._fault("collection")
-        before = self.house.now - timedelta(days=180)
-        with self.house.app.app_context(), writing() as connection:
-            old = (Position.org_id == ORG, Position.removed_at < before)
-            found = [version for (version,) in connection.execute(select(Position.version).where(*old))]
-            if not found:
-                return True
-            connection.execute(delete(Position).where(*old))
-            connection.execute(update(Head).where(Head.org_id == ORG).values(floor=max(found)))
+        with self.house.app.app_context():
+            tidy(self.house.now)
         return True
 
     def do_poison(self, step: Step) -> bool:
