@@ -56,6 +56,8 @@ export async function exchange(
   let limit = MAX_BATCH;
   let forks = 0;
   let pulling = !(await outOfRoom(desk));
+  // Another tab gave the copy up: what lies in this one's memory is older, too.
+  if (!(await replica.state()).complete && desk.model.holdsRows()) replica.rebuilt = true;
   let full = false;
   let again = 0;
   for (;;) {

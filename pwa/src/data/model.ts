@@ -93,6 +93,9 @@ export class Model {
     this.forgetAll();
   }
 
+  holdsRows(): boolean {
+    return this.rows.size > 0;
+  }
   clearRows(): void {
     this.rows.clear();
     this.mergedInto.clear();
