@@ -89,7 +89,8 @@ def renew(connection: Connection, org_id: str, person: str) -> None:
 
 
 def _of_values(values: Any, owners: tzinfo, wishes: Wishes) -> Iterator[Owed]:
-    zone = zone_of(values.get("due_zone")) or owners
+    named = values.get("due_zone")
+    zone = (zone_of(named) if named else None) or owners
     due = due_at(values.get("due_date"), values.get("due_time"), zone)
     return rules.of_follow_up(values, due, zone, wishes)
 
