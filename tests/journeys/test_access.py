@@ -102,13 +102,17 @@ def test_axe_finds_nothing_from_signing_in_to_the_end_of_a_visit(
 
     expect(page.get_by_role("heading", name="Today", exact=True)).to_be_visible()
     page.get_by_role("link", name="Visits", exact=True).click()
+    expect(page.get_by_role("link", name="Change of a customer not taken over yet")).to_be_visible()
+    assert faults(page) == []
+    page.get_by_role("link", name="Change of a customer not taken over yet").click()
     expect(page.get_by_text("A value was not one the server accepts.")).to_be_visible()
     assert faults(page) == []
+    page.get_by_role("button", name="Back").click()
 
     page.get_by_role("link", name="Fennimore’s").last.click()
     expect(page.get_by_role("heading", name="How it was captured")).to_be_visible()
-    page.get_by_role("button", name="Show history").click()
-    expect(page.get_by_text("Created")).to_be_visible()
+    page.get_by_role("button", name="History").click()
+    expect(page.get_by_text("You made it")).to_be_visible()
     assert faults(page) == []
 
 
@@ -118,6 +122,7 @@ def test_axe_finds_nothing_on_the_forms_and_on_the_page_about_oneself(
     page = on_the_beat()
     for path, heading in [
         ("/me", "Me"),
+        ("/me/device", "This phone"),
         ("/visits/past", "Log a past visit"),
         ("/visits/plan", "Plan a visit"),
         ("/customers/new", "New customer"),
@@ -164,6 +169,7 @@ def test_nothing_lies_beyond_the_edge_of_a_narrow_phone_even_with_large_text(
         "/visits/plan",
         "/customers/new",
         "/me",
+        "/me/device",
     ]:
         page.goto(f"{live_server.url}{path}")
         expect(page.get_by_role("heading", level=1)).to_be_visible()
@@ -187,6 +193,8 @@ def test_whatever_can_be_tapped_is_large_enough_for_a_thumb(
         ("/customers", "Customers"),
         ("/visits", "My visits"),
         ("/me", "Me"),
+        ("/me/device", "This phone"),
+        (f"/customers/{worked.ids[LONG]}", LONG),
     ]:
         to(page, live_server, path, heading)
         assert page.evaluate(measure) == [], path

@@ -231,8 +231,8 @@ def test_a_rep_opens_to_visits_with_their_evidence_plan_and_history(
     expect(stop).to_contain_text("The phone’s clock agreed")
     expect(stop).to_contain_text("They want twelve cases by Friday.")
     stop.get_by_text("History").click()
-    expect(stop).to_contain_text("Ria: Created")
-    expect(stop).to_contain_text("State: Open now → Done")
+    expect(stop).to_contain_text("Ria made it")
+    expect(stop).to_contain_text("Open now → Done")
 
 
 def test_a_running_visit_shows_its_minutes_and_a_silent_phone_does_not_pretend_it_runs(
