@@ -7,6 +7,7 @@ caller), `reading()` sees one snapshot to its end. Statements are Core, 2.0 styl
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -112,9 +113,37 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 @event.listens_for(Engine, "begin")
 def _begin_sqlite(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        immediate = connection.get_execution_options().get("write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    if connection.dialect.name != "sqlite":
+        return
+    if not connection.get_execution_options().get("write"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    if not _locked_soon(connection.connection.dbapi_connection):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # fails, and says so as everything else does
+
+
+def _locked_soon(connection: Any) -> bool:
+    """Take the write lock as soon as it is free, within the connection's time limit.
+
+    SQLite itself looks again every 100 ms only, and would find it taken each time by whoever writes in many small
+    transactions.
+    """
+    limit_ms = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        until = time.monotonic() + limit_ms / 1000
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return True
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    return False
+                if time.monotonic() > until:
+                    return False
+                time.sleep(0.002)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={limit_ms}")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from server.people.model import Organisation, Person
 AT_ONCE = 25
 """So many mutations are one transaction, unless a single customer has more to take along."""
 
-BREATH_S = 0.02
+BREATH_S = 0.01
 """How long the organisation's lock is left to others between two transactions."""
 
 _IDS: Any = bindparam("ids", expanding=True)

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.postgres import Cluster, cluster
-from tests.speed import board, merge, phone, pull, push
+from tests.speed import board, merge, phone, pull, push, reassign
 
 PARTS: dict[str, Callable[[Cluster, Path], Iterator[str]]] = {
     "merge": merge.run,
     "push": push.run,
     "pull": pull.run,
+    "reassign": reassign.run,
     "board": board.run,
     "phone": phone.run,
 }

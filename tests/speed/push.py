@@ -6,6 +6,7 @@ the bare one gets its rows ready-made, each table's in one statement.
 
 import json
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,8 @@ def run(cluster: Cluster, folder: Path) -> Iterator[str]:
     bare: list[float] = []
     again: list[float] = []
     update: list[float] = []
+    quiet: list[float] = []
+    disputed: list[float] = []
     latest: Result | None = None
     try:
         for number in range(ROUNDS + 1):  # the first round warms up and is not counted
@@ -56,6 +59,8 @@ def run(cluster: Cluster, folder: Path) -> Iterator[str]:
             ]
             updated = _push(server.port, changes, [row[-4:] for row in headers])
             update.append(CONNECTIONS * 4 * BATCH / updated.seconds)
+            for late, rates in ((0, quiet), (BATCH // 10, disputed)):
+                rates.append(_second(server.port, batches, updated, late, today))
     finally:
         server.stop()
     assert latest is not None
@@ -65,11 +70,41 @@ def run(cluster: Cluster, folder: Path) -> Iterator[str]:
     yield f"push / bare                   {_ratio(first, bare):9.2f}   wanted: at least 0.5"
     yield f"sent again / first time       {_ratio(again, first):9.2f}   wanted: at least 1"
     yield f"updates / creates             {_ratio(update, first):9.2f}"
+    yield f"10 % in conflict / none       {_ratio(disputed, quiet):9.2f}   wanted: at least 0.7"
 
 
 def _whose(reps: Sequence[seed.Rep], connection: int, step: int) -> seed.Rep:
     """A connection carries four phones in turn; no phone sends by two connections at once."""
     return reps[connection * 4 + step % 4]
+
+
+def _second(
+    port: int, batches: Sequence[Sequence[seed.Rep]], updated: Result, late: int, today: datetime
+) -> float:
+    """Mutations a second of another device of each rep that thinks again about what was just updated.
+
+    Of each 50 it had not heard of the update of the first `late`, and wrote over it. The first half of the batches
+    is taken with `late` 0, the second with more, so that none is thought about twice.
+    """
+    bodies, headers = [], []
+    for row, answers in zip(batches, updated.answers, strict=True):
+        mine = []
+        for rep, answer in list(zip(row[-4:], answers, strict=True))[2 * bool(late) :][:2]:
+            versions = [receipt["version"] for receipt in json.loads(answer)["receipts"]]
+            entities = [
+                (entity, version) for (entity, _), version in zip(rep.visits[-BATCH:], versions, strict=True)
+            ]
+            other = seed.Rep(rep.id, rep.token, rep.customers)
+            mine.append(other.exchange(other.second_thoughts(entities, late, today)))
+        bodies.append(mine)
+        headers.append([rep.headers for rep in row[-4:]][2 * bool(late) :][:2])
+    result = _push(port, bodies, headers)
+    for answers in result.answers:
+        for answer in answers:
+            statuses = Counter(receipt["status"] for receipt in json.loads(answer)["receipts"])
+            if statuses != +Counter(applied=BATCH - late, merged=late):
+                raise RuntimeError(f"receipts say {statuses}")
+    return CONNECTIONS * 2 * BATCH / result.seconds
 
 
 def _rate(seconds: float) -> float:

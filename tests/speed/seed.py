@@ -110,6 +110,24 @@ class Rep:
             made.append(self._mutation(entity, "create", begun + timedelta(minutes=34), ops))
         return made
 
+    def planned(self, customer: str, day: str, at: datetime) -> dict[str, Any]:
+        """A visit planned for a day."""
+        fields = {"customer_id": customer, "status": "planned", "planned_date": day}
+        ops = [{"field": name, "op": "set", "old": None, "new": value} for name, value in fields.items()]
+        return self._mutation(str(uuid.uuid4()), "create", at, ops)
+
+    def second_thoughts(
+        self, entities: list[tuple[str, int]], late: int, at: datetime
+    ) -> list[dict[str, Any]]:
+        """Another outcome for each of these visits (id, version), updated as `updates` does; the first `late` of them by
+        somebody who had not seen that update."""
+        made = []
+        for number, (entity, version) in enumerate(entities):
+            old, base = ("order", version - 1) if number < late else ("none", version)
+            op = {"field": "outcome", "op": "set", "old": old, "new": "later"}
+            made.append(self._mutation(entity, "update", at, [op]) | {"base": base})
+        return made
+
     def updates(self, entities: list[tuple[str, dict[str, Any]]], at: datetime) -> list[dict[str, Any]]:
         """A later thought on each of these visits: another outcome, more words, a tag."""
         return [
