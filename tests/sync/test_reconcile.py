@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sync.mutation import Author, Op
-from sync.policy import Field, Policy
+from sync.policy import Field, Policy, choice, moment
 from sync.reconcile import EXTRA_LIMIT, RESERVED, Conflict, apply_outcome, reconcile
 from tests.sync.examples import (
     COLLEAGUE,
@@ -17,6 +17,7 @@ from tests.sync.examples import (
     NO_FIX,
     OTHER_FIX,
     OTHER_ID,
+    POLICIES,
     REP,
     VISIT,
     Thing,
@@ -287,6 +288,37 @@ def test_a_legal_step_is_taken():
 def test_a_state_that_is_there_already_is_a_noop():
     visit = Thing("visit", status="done")
     assert visit.take(REP, go("open", "done")).status == "noop"
+
+
+PROMISE = Policy(
+    kind="promise",
+    fields={
+        "status": Field("state", choice("open", "done")),
+        "done": Field("evidence", moment(), late=frozenset({"done"}), renewed=frozenset({"open"})),
+    },
+    initial=frozenset({"open", "done"}),
+    steps={"open": frozenset({"done"}), "done": frozenset({"open"})},
+    rank={"open": 0, "done": 1},
+)
+
+
+def test_evidence_of_what_is_taken_back_is_blanked_and_written_anew(monkeypatch):
+    monkeypatch.setitem(POLICIES, "promise", PROMISE)
+    promise = Thing("promise", status="done", done=MOMENT, customer_id=None)
+    back = promise.take(REP, go("done", "open"), base=promise.version)
+    assert (back.status, promise["done"]) == ("applied", None)
+    again = promise.take(REP, go("open", "done"), put("done", None, LATER), base=promise.version)
+    assert (again.status, promise["done"]) == ("applied", LATER)
+
+
+def test_evidence_that_was_not_seen_by_who_takes_its_state_back_can_be_taken_again(monkeypatch):
+    monkeypatch.setitem(POLICIES, "promise", PROMISE)
+    promise = Thing("promise", status="open", customer_id=None)
+    seen = promise.version
+    promise.take(COLLEAGUE, go("open", "done"), put("done", None, MOMENT), base=seen)
+    back = promise.take(REP, go("done", "open"), base=seen)
+    assert (back.status, back.code, promise["done"]) == ("merged", "FIELD_CONFLICT", None)
+    assert [(one.field, one.kept, one.lost) for one in back.conflicts] == [("done", None, MOMENT)]
 
 
 def test_evidence_of_a_visit_that_was_cancelled_meanwhile_wins_and_is_flagged():
