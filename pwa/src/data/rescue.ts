@@ -70,9 +70,8 @@ async function asFile(outbox: Outbox, person: { id: Id; name: string }): Promise
       leftOut.push(key);
       continue;
     }
-    const packed = await pack(row);
-    bytes += packed.bytes;
-    photos.push(`${photos.length ? ',\n' : ''}${JSON.stringify(packed.row)}`);
+    bytes += weigh(row);
+    photos.push(`${photos.length ? ',\n' : ''}${JSON.stringify(pack(row))}`);
   }
   const text = JSON.stringify(head, null, 1).slice(0, -2);
   const end = `],\n "photos_left_out": ${JSON.stringify(leftOut)}\n}`;
