@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, or_, select, update
 
+from server.blobs.store import Store
 from server.db import reading, writing
 from server.exchange.apply import lock_head
 from server.exchange.model import Position
@@ -46,8 +47,8 @@ class Tidied:
     links: int = 0
 
 
-def tidy(now: datetime) -> Tidied:
-    """Throw away all that is old enough, in every organisation, a few rows a transaction."""
+def tidy(now: datetime, store: Store | None = None) -> Tidied:
+    """Throw away all that is old enough, in every organisation, a few rows a transaction; and half uploads of `store`."""
     with reading() as connection:
         organisations = list(connection.scalars(select(Organisation.id).order_by(Organisation.id)))
     tombstones = sum(collect(org_id, now - TOMBSTONES_LIVE) for org_id in organisations)
@@ -56,7 +57,7 @@ def tidy(now: datetime) -> Tidied:
         over = or_(Invite.used_at < now - LINKS_LIVE, Invite.expires_at < now - LINKS_LIVE)
         links = connection.execute(delete(Invite).where(over)).rowcount
         connection.execute(delete(SignInAttempt).where(SignInAttempt.at < now - LINKS_LIVE))
-    return Tidied(tombstones, sessions, links)
+    return Tidied(tombstones, sessions, links, store.collect(now) if store else 0)
 
 
 def collect(org_id: str, before: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -100,13 +101,11 @@ def tidy_command(as_json: bool) -> None:
     from server.tidy import tidy  # noqa: PLC0415
 
     with database() as config:
-        done = tidy(now())
-        uploads = store_of(config).collect(now())
+        done = tidy(now(), store_of(config))
     if as_json:
-        told = {"tombstones": done.tombstones, "sessions": done.sessions, "links": done.links}
-        say_json(told | {"uploads": uploads})
+        say_json(asdict(done))
         return
     click.echo(
         f"Thrown away: {done.tombstones:,} tombstones, {done.sessions:,} sessions, {done.links:,} links, "
-        f"{uploads:,} half uploads."
+        f"{done.uploads:,} half uploads."
     )
