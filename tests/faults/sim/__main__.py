@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--seed", default=None, help="what all chance follows from")
     parser.add_argument("--db", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--steps", type=int, default=30, help="steps of a history")
+    parser.add_argument("--replay", type=int, default=1, help="replay the journal of one history in so many")
     parser.add_argument("--stories", type=int, default=1, help="end with so many failures, each told short")
     parser.add_argument("--keep-going", action="store_true", help="then count on to the end")
     asked = parser.parse_args()
@@ -39,7 +40,7 @@ def main() -> int:
     with _house(asked.db) as house, contextlib.suppress(KeyboardInterrupt):
         bar = tqdm(range(asked.n), unit="history", smoothing=0.05, disable=None)
         for number in bar:
-            told = by_chance(house, f"{seed}:{number}", asked.steps)
+            told = by_chance(house, f"{seed}:{number}", asked.steps, replay=number % asked.replay == 0)
             played += 1
             operations, mutations = operations + told.operations, mutations + told.mutations
             faults += told.faults

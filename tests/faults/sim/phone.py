@@ -133,7 +133,6 @@ class Phone:
         self.clients = 1
         self.ended: Ended | None = None
         self.upload_only = False
-        self.read_at: int | None = None  # the head when it last read to the end, as long as all is calm
         self.met: set[str] = set()  # what it ever held a row of
         self.blind: set[str] = set()  # what was unsent when the replica was lost
 

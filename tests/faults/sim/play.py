@@ -18,9 +18,10 @@ from server.db import writing
 from server.exchange.kinds import WRITABLE
 from server.exchange.model import Journal
 from server.people.model import Device, Head, Session
-from server.tidy import tidy
+from server.tidy import TOMBSTONES_LIVE, collect
 from sync.mutation import instant_text
-from tests.faults.sim.house import CUSTOMERS, ORG, PEOPLE, PLACE, Crash, House, Rows, identity
+from sync.scopes import unseal
+from tests.faults.sim.house import CUSTOMERS, ORG, PEOPLE, PLACE, SECRET, Crash, House, Rows, identity
 from tests.faults.sim.phone import VIEW_DAYS, Died, Ended, Exchange, Offline, Phone, StorageFailed
 from tests.faults.sim.watch import Flaw, Watch
 
@@ -315,7 +316,7 @@ class Play:
         """Tombstones of more than 180 days are thrown away, and who has not asked since has to read anew."""
         self._fault("collection")
         with self.house.app.app_context():
-            tidy(self.house.now)
+            collect(ORG, self.house.now - TOMBSTONES_LIVE)
         return True
 
     def do_poison(self, step: Step) -> bool:
@@ -432,18 +433,14 @@ class Play:
         for phone in self.phones.values():
             if phone.protocol != 1:
                 self._restart(phone)
-        for phone in self.phones.values():
-            phone.read_at = None
         for _ in range(MOST_ROUNDS):
-            before = self.head()
             for phone in self.phones.values():
-                if self.is_at_rest(phone) and phone.read_at == self.head():
+                if self.is_at_rest(phone) and self.has_read_all(phone):
                     continue
                 self._finish(phone, phone.exchange(), [])
-                phone.read_at = self.head()
                 if phone.ended and phone.ended.how == "sign-in" and not self.revoked(phone):
                     phone.cookie = self.house.sign_in(phone.person, phone.device)
-            if self.head() == before and all(self.is_at_rest(phone) for phone in self.phones.values()):
+            if all(self.is_at_rest(one) and self.has_read_all(one) for one in self.phones.values()):
                 return
         restless = [
             f"{phone.name} ({len(phone.outbox.unsent())} unsent, {phone.ended})"
@@ -457,6 +454,13 @@ class Play:
         if phone.ended and phone.ended.how == "sign-in":
             return self.revoked(phone)
         return bool(phone.ended and phone.ended.how == "done") and not phone.outbox.unsent()
+
+    def has_read_all(self, phone: Phone) -> bool:
+        """Whether its last scan reached the head of now; one that was begun earlier ends before what came since."""
+        token = unseal(phone.replica.token, SECRET) if phone.replica.token else None
+        if phone.upload_only or token is None:
+            return phone.upload_only or self.revoked(phone)
+        return token.upto is None and min(token.positions.values(), default=0) >= self.head()
 
     def revoked(self, phone: Phone) -> bool:
         """Whether its device, or its person's account, was closed."""
