@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import urllib3
 
+from server.blobs.store import Unavailable
+from server.config import S3, BadSetting
+
 try:
     from minio import Minio
-    from minio.error import S3Error
+    from minio.error import MinioException, S3Error
 except ModuleNotFoundError as error:
-    from server.config import BadSetting
-
     raise BadSetting("ROUNDS_S3_BUCKET: the client is missing; install rounds[s3]") from error
 
-from server.config import S3
+log = logging.getLogger("rounds")
 
 ABSENT = frozenset({"NoSuchKey", "NoSuchObject"})
 PATIENCE_S = 10.0
@@ -42,28 +46,41 @@ class Bucket:
 
     def put(self, key: str, path: Path) -> None:
         """Send a file; once this returns it is in the bucket."""
-        self.client.fput_object(self.bucket, self.prefix + key, str(path))
+        with _reached():
+            self.client.fput_object(self.bucket, self.prefix + key, str(path))
 
     def read(self, key: str) -> bytes | None:
         """The bytes under a key, or None."""
-        try:
-            answer = self.client.get_object(self.bucket, self.prefix + key)
-        except S3Error as error:
-            if error.code in ABSENT:
-                return None
-            raise
-        try:
-            return answer.read()
-        finally:
-            answer.close()
-            answer.release_conn()
+        with _reached():
+            try:
+                answer = self.client.get_object(self.bucket, self.prefix + key)
+            except S3Error as error:
+                if error.code in ABSENT:
+                    return None
+                raise
+            try:
+                return answer.read()
+            finally:
+                answer.close()
+                answer.release_conn()
 
     def has(self, key: str) -> bool:
         """Whether there is an object under a key."""
-        try:
-            self.client.stat_object(self.bucket, self.prefix + key)
-        except S3Error as error:
-            if error.code in ABSENT:
-                return False
-            raise
+        with _reached():
+            try:
+                self.client.stat_object(self.bucket, self.prefix + key)
+            except S3Error as error:
+                if error.code in ABSENT:
+                    return False
+                raise
         return True
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """Whatever keeps a bucket from doing its work is `Unavailable`, and in the log."""
+    try:
+        yield
+    except (MinioException, urllib3.exceptions.HTTPError) as error:
+        log.error("the bucket does not answer as it should", exc_info=error)
+        raise Unavailable from error

@@ -18,9 +18,9 @@ from server.auth import Principal, for_roles
 from server.blobs import photo
 from server.blobs.model import BlobHolder
 from server.blobs.rules import may_begin, most_bytes
-from server.blobs.store import Misplaced, Store, WrongHash, note, row, store_of
+from server.blobs.store import Misplaced, Store, Unavailable, WrongHash, note, row, store_of
 from server.db import reading
-from server.errors import Problem
+from server.errors import Problem, body
 from server.fields import Text
 from server.people.model import Setting
 from server.visits.model import Visit, VisitPhoto
@@ -41,6 +41,12 @@ REFUSED = {
     "TOO_MANY_PIXELS": (422, "This picture has too many pixels."),
     "PHOTO_HAS_PLACE": (422, "This photo tells where it was taken; take that out first."),
 }
+
+
+@blueprint.errorhandler(Unavailable)
+def _unavailable(_error: Unavailable) -> Any:
+    document = body("BUSY", "The store of photos does not answer; try again.")
+    return document, 503, {"Retry-After": "30"}
 
 
 class BlobQuery(Schema):
@@ -139,8 +145,8 @@ def put_blob(principal: Principal, sha256: str) -> Response:
                 raise photo.Unfit("NOT_A_PHOTO")
             offset = store.append(*mine, offset, piece)
         if offset < total:
-            body = orjson.dumps({"status": "partial", "offset": offset})
-            return Response(body, content_type="application/json", headers={"Upload-Offset": str(offset)})
+            document = orjson.dumps({"status": "partial", "offset": offset})
+            return Response(document, content_type="application/json", headers={"Upload-Offset": str(offset)})
         store.finish(*mine, total, auth.now())
     except Misplaced as error:  # somebody else, another tab perhaps, sends the same: it may even be done
         with reading() as connection:

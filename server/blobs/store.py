@@ -41,6 +41,10 @@ class WrongHash(Exception):
     """All bytes are here and they are not those that were announced; the upload begins anew."""
 
 
+class Unavailable(Exception):
+    """The shelf cannot be reached at the moment."""
+
+
 class Shelf(Protocol):
     """Where whole photos lie, each under its key; one that is there never changes."""
 
