@@ -45,6 +45,7 @@ class Tidied:
     tombstones: int = 0
     sessions: int = 0
     links: int = 0
+    uploads: int = 0
 
 
 def tidy(now: datetime, store: Store | None = None) -> Tidied:
