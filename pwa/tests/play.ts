@@ -70,6 +70,9 @@ async function befall(word: string, said: Data = {}): Promise<Data> {
   return (await response.json()) as Data;
 }
 
+/** A step that can not be taken here, as when one before it was left out. */
+export class LeftOut extends Error {}
+
 /** One browser profile. */
 class Profile {
   desk!: Desk;
@@ -81,6 +84,12 @@ class Profile {
   late: (() => Promise<unknown>)[] = [];
   ended: Ended = { how: 'stopped' };
   lives = 0;
+  device = crypto.randomUUID() as string;
+  /** A page of a release so old that the server sends it nothing any more. */
+  oldPage = false;
+  uploadOnly: string | null = null;
+  /** What it let go of at its last start, because it was confirmed more than 30 days before. */
+  forgotten: Id[] = [];
 
   constructor(
     readonly name: string,
@@ -123,13 +132,17 @@ class Profile {
   async open(): Promise<void> {
     this.lives++;
     this.desk = await this.page();
+    const had = await this.stored();
     await this.desk.outbox.prune();
+    const kept = new Set((await this.stored()).map(({ id }) => id));
+    this.forgotten = had.map(({ id }) => id).filter((id) => !kept.has(id));
     this.born ||= (await this.desk.outbox.client()).id;
   }
 
   async restart(): Promise<void> {
     closeDesk(this.desk);
     this.offset = null;
+    this.oldPage = false;
     await this.open();
   }
 
@@ -150,6 +163,10 @@ interface Tab {
   answer: () => void;
   going: Promise<Ended>;
 }
+/** How often a transaction may begin until one fails. */
+interface Storage {
+  left: number;
+}
 interface Entry {
   profile: Profile;
   gone: boolean;
@@ -161,7 +178,8 @@ export class Play {
   private readonly mutations = new Map<string, Id>();
   private readonly ledger = new Map<Id, Entry>();
   private readonly ids = new Map<string, Id>();
-  private readonly fresh = new Map<Id, Map<string, string>>();
+  private readonly revoked = new Set<string>();
+  private readonly fresh = new Map<Id, Awaited<ReturnType<typeof rows>>>();
   private now = 0;
 
   private constructor(private readonly world: World) {
@@ -180,15 +198,16 @@ export class Play {
 
   async add(name: string, person: string, storage?: IDBFactory): Promise<Profile> {
     const profile = new Profile(name, this.world.ids[person]!, this.world.roles[person]!, storage);
-    const { cookie: secret } = await befall('sign_in', {
-      person: profile.person,
-      device: crypto.randomUUID(),
-    });
-    profile.cookie = String(secret);
+    await this.signIn(profile);
     this.asIf(profile);
     await profile.open();
     this.profiles.set(name, profile);
     return profile;
+  }
+
+  private async signIn(profile: Profile): Promise<void> {
+    const { person, device } = profile;
+    profile.cookie = String((await befall('sign_in', { person, device }))['cookie']);
   }
 
   /** From here on it is this phone's turn: its clock, its cookie, what it knows of the server's clock. */
@@ -200,7 +219,7 @@ export class Play {
 
   private of(step: Data, key = 'phone'): Profile {
     const profile = this.profiles.get(String(step[key]));
-    if (!profile) throw new Error(`no phone ${String(step[key])}`);
+    if (!profile) throw new LeftOut(`no phone ${String(step[key])}`);
     return profile;
   }
 
@@ -208,15 +227,16 @@ export class Play {
 
   async step(step: Step): Promise<void> {
     if (step.do === 'save') return this.save(step);
-    if (step.do === 'exchange') return this.exchange(this.of(step), [...(step.network ?? [])], step.limit);
+    if (step.do === 'exchange') {
+      const storage = step['storage'] === undefined ? undefined : { left: Number(step['storage']) };
+      return this.exchange(this.of(step), [...(step.network ?? [])], step.limit, storage);
+    }
     if (step.do === 'begin') return this.beginTab(step);
     if (step.do === 'end') return this.endTab(String(step['of']));
     if (step.do === 'arrive') {
       for (const send of this.of(step).late.splice(0)) await send().catch(() => {});
     } else if (step.do === 'restart') {
-      const profile = this.of(step);
-      this.asIf(profile);
-      await profile.restart();
+      await this.restart(this.of(step));
     } else if (step.do === 'clone') await this.clone(step);
     else if (step.do === 'lose') await this.lose(step);
     else if (step.do === 'clock') this.of(step).minutesOff = Number(step['minutes']);
@@ -227,10 +247,20 @@ export class Play {
     else if (step.do === 'backup') await befall('backup');
     else if (step.do === 'put back') await befall('put_back');
     else if (step.do === 'lock') await befall('lock', { for: step['for'] });
+    else if (step.do === 'expire') await befall('expire', { device: this.of(step).device });
+    else if (step.do === 'revoke') {
+      this.revoked.add(this.of(step).device);
+      await befall('revoke', { device: this.of(step).device });
+    } else if (step.do === 'old page') this.of(step).oldPage = true;
+    else if (step.do === 'stumble') {
+      await befall('stumble', { times: step['times'] });
+      await this.exchange(this.of(step), []);
+      await befall('stumble', { times: 0 });
+    } else if (step.do === 'poison') await this.poison(step);
     else if (step.do === 'pass') {
       const { now } = await befall('go_by', { days: step['days'], minutes: step['minutes'] ?? 0 });
       this.now = Date.parse(String(now));
-    } else throw new Error(`no step ${step.do}`);
+    } else throw new LeftOut(`no step ${step.do}`);
   }
 
   private async save(step: Step): Promise<void> {
@@ -279,10 +309,30 @@ export class Play {
     if (step['name']) this.mutations.set(String(step['name']), stored!.id);
   }
 
+  /** A mutation that no app would write. */
+  private async poison(step: Step): Promise<void> {
+    const { ops } = step['raw'] as { ops?: unknown };
+    if (ops !== undefined && !Array.isArray(ops)) throw new LeftOut('the model reads what it wrote itself');
+    const set = { name: `p${String(step['number'])}x` };
+    const entity = `poison ${String(step['number'])}`;
+    await this.save({ ...step, do: 'save', kind: 'customer', entity, verb: 'create', set });
+  }
+
+  private async restart(profile: Profile): Promise<void> {
+    this.asIf(profile);
+    await profile.restart();
+    for (const id of profile.forgotten) {
+      const entry = this.ledger.get(id);
+      if (entry) entry.gone = true;
+    }
+  }
+
   private async clone(step: Step): Promise<void> {
     const from = this.of(step);
+    if (this.profiles.has(String(step['as']))) throw new LeftOut('there is one already');
     const to = new Profile(String(step['as']), from.person, from.role);
     to.cookie = from.cookie;
+    to.device = from.device;
     to.minutesOff = from.minutesOff;
     this.asIf(to);
     await to.open();
@@ -316,7 +366,9 @@ export class Play {
 
   private async rescue(step: Step): Promise<void> {
     const to = this.of(step, 'to');
-    const text = JSON.stringify(await this.of(step, 'from').desk.outbox.dump());
+    const from = this.of(step, 'from');
+    if (to === from || to.person !== from.person) throw new LeftOut('a rescue file is its owner’s');
+    const text = JSON.stringify(await from.desk.outbox.dump());
     const { mutations, drafts } = JSON.parse(text) as Awaited<ReturnType<Outbox['dump']>>;
     this.asIf(to);
     await to.desk.outbox.takeIn(mutations, drafts);
@@ -325,15 +377,25 @@ export class Play {
 
   // ---- the network ---------------------------------------------------------------------------------------------
 
-  private async exchange(profile: Profile, network: string[], limit?: number): Promise<void> {
+  private async exchange(
+    profile: Profile,
+    network: string[],
+    limit?: number,
+    storage?: Storage,
+  ): Promise<void> {
     this.asIf(profile);
+    const { desk } = profile;
+    if (storage) failing(desk, storage);
     try {
-      profile.ended = await exchange(profile.desk, this.transport(profile, network, limit), () => {});
+      profile.ended = await exchange(desk, this.transport(profile, network, limit), (part) => {
+        if (part.uploadOnly !== undefined) profile.uploadOnly = part.uploadOnly;
+      });
     } catch {
-      // The page died while it stored something.
+      // The page died while it stored something, or that failed: then it is opened again as well.
       profile.ended = { how: 'stopped' };
-      await profile.restart();
+      await this.restart(profile);
     }
+    if (storage) storage.left = Infinity;
     this.remember(profile);
   }
 
@@ -345,6 +407,7 @@ export class Play {
   private transport(profile: Profile, network: string[], limit?: number): Transport {
     return async (request) => {
       if (request.pull && limit) request = { ...request, pull: { ...request.pull, limit } };
+      if (profile.oldPage) request = { ...request, protocol: 0 as 1 };
       const fate = network.shift() ?? 'fine';
       const send = () => {
         this.asIf(profile);
@@ -378,6 +441,7 @@ export class Play {
 
   private async beginTab(step: Step): Promise<void> {
     const profile = this.of(step);
+    if (this.tabs.has(String(step['as']))) throw new LeftOut('there is one already');
     this.asIf(profile);
     const desk = await profile.page();
     const send = this.transport(profile, [...(step.network ?? [])], step.limit);
@@ -431,9 +495,13 @@ export class Play {
       for (const send of profile.late.splice(0)) await send().catch(() => {});
     }
     await befall('lock', { for: 0 });
+    for (const profile of this.profiles.values()) if (profile.oldPage) await this.restart(profile);
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const { head } = await befall('look');
-      for (const profile of this.profiles.values()) await this.exchange(profile, []);
+      for (const profile of this.profiles.values()) {
+        await this.exchange(profile, []);
+        if (profile.ended.how === 'sign-in' && !this.revoked.has(profile.device)) await this.signIn(profile);
+      }
       const restless = await this.restless();
       if ((await befall('look'))['head'] === head && restless.length === 0) return;
     }
@@ -442,7 +510,8 @@ export class Play {
 
   private async restless(): Promise<string[]> {
     const out: string[] = [];
-    for (const { name, desk, ended } of this.profiles.values()) {
+    for (const { name, desk, ended, device } of this.profiles.values()) {
+      if (ended.how === 'sign-in' && this.revoked.has(device)) continue;
       const unsent = (await desk.outbox.unsent()).length;
       if (ended.how !== 'done' || unsent > 0) out.push(`${name} (${ended.how}, ${unsent} unsent)`);
     }
@@ -464,17 +533,20 @@ export class Play {
     for (const [id, { profile, gone }] of this.ledger) {
       if (!gone && !entries.has(id)) flaws.push(`${id}, saved on ${profile.name}, is not in the journal`);
     }
-    for (const profile of this.profiles.values()) flaws.push(...(await this.differs(profile)));
+    const readers = [...this.profiles.values()].filter(
+      ({ device, uploadOnly }) => uploadOnly === null && !this.revoked.has(device),
+    );
+    for (const profile of readers) flaws.push(...(await this.differs(profile)));
     for (const [id, { profile }] of this.ledger) {
-      const status = entries.get(id)?.[0];
-      const parked = profile.desk.model
-        .parked()
-        .filter((p) => p.fromServer && p.status === 'open' && p.mutation?.id === id);
-      if (status === 'parked' && parked.length === 0)
-        flaws.push(`${id} was parked and ${profile.name} does not see it`);
-      if (status && status !== 'parked' && parked.length > 0)
-        flaws.push(`${id} is applied and parked as well`);
+      if (entries.get(id)?.[0] !== 'parked' || !readers.includes(profile)) continue;
+      // What no reader takes lies there as text.
+      const parked = await profile.desk.replica.byKind('parked');
+      if (parked.some((row) => JSON.stringify(row.data).includes(id))) continue;
+      const body = (await profile.stored()).find((row) => row.id === id)?.body;
+      flaws.push(`${JSON.stringify(body)} was parked and ${profile.name} does not see it`);
     }
+    const { differences, failures } = (await befall('check')) as Record<string, string[]>;
+    flaws.push(...differences!, ...failures!);
     return flaws;
   }
 
@@ -482,11 +554,19 @@ export class Play {
   private async differs(profile: Profile): Promise<string[]> {
     const expected = await this.sentTo(profile.person);
     const held = await rows(profile.desk);
+    // The window of 180 days slides without any write; phones forget at their next start.
+    const first = new Date(this.now - 180 * 86_400_000).toISOString().slice(0, 10);
+    for (const row of await profile.desk.replica.all()) {
+      const { day } = (row.data['server'] ?? {}) as { day?: string };
+      if (row.kind === 'visit' && day && day < first) held.delete(`${row.kind} ${row.id}`);
+    }
     const flaws: string[] = [];
     for (const key of new Set([...expected.keys(), ...held.keys()])) {
-      if (expected.get(key) !== held.get(key)) {
-        flaws.push(`${profile.name} holds ${key} as ${held.get(key)}, a new phone ${expected.get(key)}`);
-      }
+      const [theirs, sent] = expected.get(key) ?? [0, 'nothing'];
+      const [mine, kept] = held.get(key) ?? [0, 'nothing'];
+      if (sent !== kept) flaws.push(`${profile.name} holds ${key} as ${kept}, a new phone ${sent}`);
+      // A row that left one of two scopes came with the version of that.
+      else if (mine < theirs) flaws.push(`${profile.name} holds ${key} at ${mine}, a new phone at ${theirs}`);
     }
     for (const row of await profile.desk.replica.all()) {
       const shown = profile.desk.model.value(row.kind, row.id);
@@ -498,7 +578,7 @@ export class Play {
   }
 
   /** What a new phone of this person is sent. */
-  private async sentTo(person: Id): Promise<Map<string, string>> {
+  private async sentTo(person: Id): Promise<Awaited<ReturnType<typeof rows>>> {
     const known = this.fresh.get(person);
     if (known) return known;
     const [name] = Object.entries(this.world.ids).find(([, id]) => id === person)!;
@@ -557,7 +637,7 @@ export class Play {
   private idOf(name: string, isNew = false): Id {
     const known = this.ids.get(name);
     if (known) return known;
-    if (!isNew) throw new Error(`nothing is called ${name}`);
+    if (!isNew) throw new LeftOut(`nothing is called ${name}`);
     const id = crypto.randomUUID();
     this.ids.set(name, id);
     return id;
@@ -584,8 +664,23 @@ export class Play {
     const found = (await profile.desk.replica.byKind(String(the['kind']))).find((row) =>
       holds(row.data, members),
     );
-    if (!found) throw new Error(`${profile.name} holds no ${JSON.stringify(the)}`);
+    if (!found) throw new LeftOut(`${profile.name} holds no ${JSON.stringify(the)}`);
     return found.id;
+  }
+}
+
+/** Lets the storage fail when nothing of it is left. */
+function failing(desk: Desk, storage: Storage): void {
+  for (const [db, names] of [
+    [desk.outbox, ['accept', 'settle', 'resendFrom', 'resendAll', 'fork']],
+    [desk.replica, ['apply']],
+  ] as const) {
+    const on = db as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    for (const name of names) {
+      const real = on[name]!.bind(on);
+      on[name] = (...args) =>
+        storage.left-- > 0 ? real(...args) : Promise.reject(new Error('no transaction could begin'));
+    }
   }
 }
 
@@ -604,12 +699,13 @@ function sorted(value: unknown): unknown {
       .map(([key, inner]) => [key, sorted(inner)]),
   );
 }
-async function rows(desk: Desk): Promise<Map<string, string>> {
+/** Each row: its version, and what it holds for whom. */
+async function rows(desk: Desk): Promise<Map<string, [version: number, content: string]>> {
   const all = await desk.replica.all();
   return new Map(
     all.map((row) => [
       `${row.kind} ${row.id}`,
-      JSON.stringify([row.version, [...row.scopes].sort(), sorted(row.data)]),
+      [row.version, JSON.stringify([[...row.scopes].sort(), sorted(row.data)])],
     ]),
   );
 }

@@ -14,11 +14,13 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server import auth
+from server.db import writing
+from server.exchange.check import check
 from server.exchange.model import Journal
-from server.people.model import Head
+from server.people.model import Device, Head, Session
 from sync.mutation import instant_text
 from tests.faults.sim.house import CUSTOMERS, ORG, PEOPLE, PLACE, ZONE, Crash, House, Rows, identity
 
@@ -86,6 +88,34 @@ class Fate:
         self.house.now += timedelta(days=said.get("days", 0), minutes=said.get("minutes", 0))
         return {"now": instant_text(self.house.now)}
 
+    def expire(self, said: dict[str, Any]) -> dict[str, Any]:
+        """The sessions of `device` are over."""
+        over = {"expires_at": self.house.now - timedelta(minutes=1)}
+        return self._write(update(Session).where(Session.device_id == said["device"]).values(**over))
+
+    def revoke(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Somebody closes `device`."""
+        closed = {"revoked_at": self.house.now}
+        return self._write(update(Device).where(Device.id == said["device"]).values(**closed))
+
+    def _write(self, statement: Any) -> dict[str, Any]:
+        with self.house.app.app_context(), writing() as connection:
+            connection.execute(statement)
+        return {}
+
+    def stumble(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Fail while settling the next mutations, so many `times`; 0: no longer."""
+        self.house.stumbles(said["times"])
+        return {}
+
+    def check(self, said: dict[str, Any]) -> dict[str, Any]:
+        """What `rounds check` would find: the journal against the tables."""
+        with self.house.looking() as connection:
+            return {
+                "differences": [str(one) for one in check(connection, ORG)],
+                "failures": self.house.failures,
+            }
+
     def look(self, said: dict[str, Any]) -> dict[str, Any]:
         """The head, and of each journal entry the mutation's id and what became of it."""
         with self.house.looking() as connection:
@@ -127,6 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 self.connection.close()
                 return
+        if response.status_code == 500:
+            house.failures.append(response.get_data(as_text=True)[:300])
         headers = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
         self._send(response.status_code, headers, response.get_data())
 
