@@ -407,6 +407,7 @@ export const en = {
     MINUTES_TOO_SHORT: ['minutes too short', 'The minutes are shorter than asked.'],
     BACK_FILLED: ['logged late', 'It was logged later than the limit and nobody has accepted it yet.'],
     IN_REVIEW: ['in review', 'A manager looks at it again before it counts.'],
+    DECLINED: ['declined', 'A manager looked at it and declined it.'],
     ESTIMATED_END: ['check-out estimated', 'The check-out is estimated, which proves no duration.'],
     NO_CHECK_IN: ['no check-in', 'There is no check-in.'],
     NO_CHECK_OUT: ['no check-out', 'There is no check-out.'],
@@ -447,6 +448,7 @@ export type ReasonCode =
   | 'MINUTES_TOO_SHORT'
   | 'BACK_FILLED'
   | 'IN_REVIEW'
+  | 'DECLINED'
   | 'ESTIMATED_END'
   | 'NO_CHECK_IN'
   | 'NO_CHECK_OUT'

@@ -370,6 +370,7 @@ export const zh: Words = {
     MINUTES_TOO_SHORT: ['小结过短', '拜访小结少于要求的字数。'],
     BACK_FILLED: ['事后补录', '补录超过时限，还没有人通过。'],
     IN_REVIEW: ['待复核', '经理复核之后才计入。'],
+    DECLINED: ['未通过', '经理复核后没有通过。'],
     ESTIMATED_END: ['签退时间为估算', '签退时间为估算，不能证明时长。'],
     NO_CHECK_IN: ['没有签到', '没有签到记录。'],
     NO_CHECK_OUT: ['没有签退', '没有签退记录。'],
