@@ -43,12 +43,13 @@ class Party:
 
 @dataclass(slots=True)
 class Moved:
-    """What changed hands; `left` names customers that could not, by id and code."""
+    """What changed hands; `left` names customers that could not, by id and code; `more` that others were not tried yet."""
 
     customers: int = 0
     plans: int = 0
     follow_ups: int = 0
     left: list[tuple[str, str]] = field(default_factory=list)
+    more: bool = False
 
 
 def party(connection: Connection, org_id: str, person_id: str, *, taking: bool) -> Party:
@@ -66,15 +67,33 @@ def party(connection: Connection, org_id: str, person_id: str, *, taking: bool) 
 
 
 def owned(
-    connection: Connection, org_id: str, owner: str, wanted: Sequence[str] | None = None
+    connection: Connection,
+    org_id: str,
+    owner: str,
+    wanted: Sequence[str] | None = None,
+    *,
+    given_to: str | None = None,
 ) -> list[dict[str, Any]]:
     """Customers of somebody, all or those `wanted` (ids or codes), by id: id, name, team_id, version; not archived ones.
 
-    Raises `Refused` for a wanted one that is not theirs.
+    A wanted one that was `given_to` somebody already is left out, so that a request may be repeated. Raises `Refused`
+    for any other wanted one that is not theirs.
     """
+    columns = (
+        Customer.id,
+        Customer.name,
+        Customer.code,
+        Customer.owner_id,
+        Customer.team_id,
+        Customer.version,
+    )
     statement = (
-        select(Customer.id, Customer.name, Customer.code, Customer.team_id, Customer.version)
-        .where(Customer.org_id == org_id, Customer.owner_id == owner, Customer.archived.is_(False))
+        select(*columns)
+        .where(
+            Customer.org_id == org_id,
+            Customer.owner_id.in_([owner, given_to] if given_to and wanted else [owner]),
+            Customer.archived.is_(False),
+        )
         .order_by(Customer.id)
     )
     found = [dict(row) for row in connection.execute(statement).mappings()]
@@ -85,7 +104,7 @@ def owned(
     if unknown:
         raise Refused(f"Not a customer of theirs: {', '.join(unknown[:5])}.")
     chosen = {known[one]["id"] for one in wanted}
-    return [row for row in found if row["id"] in chosen]
+    return [row for row in found if row["id"] in chosen and row["owner_id"] == owner]
 
 
 def today_in(connection: Connection, org_id: str, now: datetime) -> str:
@@ -144,13 +163,16 @@ def reassign(
     *,
     with_plans: bool = True,
     done: Callable[[int], Any] = lambda number: None,
+    seconds: float | None = None,
 ) -> Moved:
     """Give customers (rows of `owned`) of one person to another, through the door, in the name of `actor`.
 
-    A customer of the giver's team goes to the taker's. `done` is told how many customers moved each time. Stopped
-    between two transactions, it has moved some wholly, and the same call moves the others.
+    A customer of the giver's team goes to the taker's. `done` is told how many customers moved each time. After
+    `seconds` no further transaction is begun, and `more` tells that some are left. Stopped between two transactions, it
+    has moved some wholly, and the same call moves the others.
     """
-    moved = Moved()
+    moved, until = Moved(), None if seconds is None else time.monotonic() + seconds
+    tried = 0
     with reading() as connection:
         today = today_in(connection, actor.org_id, now)
     for some, changes in _chunks(actor.org_id, giver, taker, customers, today, with_plans):
@@ -166,6 +188,10 @@ def reassign(
             else:
                 moved.follow_ups += 1
         done(some)
+        tried += some
+        if until is not None and time.monotonic() > until:
+            moved.more = tried < len(customers)
+            break
         time.sleep(BREATH_S)  # whoever waits for the lock gets it now: neither database hands it on in turn
     return moved
 

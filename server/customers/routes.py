@@ -24,7 +24,10 @@ from server.people.grant import parents_of
 from server.people.rules import led_by
 
 MOST_AT_ONCE = 1000
-"""So many customers one request moves; the answer says whether there are more."""
+"""So many customers one request may name."""
+
+REASSIGNING_S = 0.04
+"""How long one request goes on moving customers: who pushes by the same process waits for it."""
 
 blueprint = Blueprint(
     "customers", __name__, url_prefix="/api/customers", description="Places, and whose they are"
@@ -82,13 +85,16 @@ class Reassign(Schema):
 @blueprint.alt_response(422, description="INVALID: nobody there, or not a customer of theirs")
 @for_roles("manager", "administrator")
 def reassign_customers(principal: Principal, asked: dict[str, Any]) -> Response:
-    """Give customers of one person to another, with the visits planned from today on and the open follow-ups."""
+    """Give customers of one person to another, with the visits planned from today on and the open follow-ups.
+
+    A request moves a few; while the answer says `more`, the same request goes on.
+    """
     wanted = None if asked["customers"] is None else [str(one) for one in asked["customers"]]
     with reading() as connection:
         try:
             giver = party(connection, principal.org_id, str(asked["giver"]), taking=False)
             taker = party(connection, principal.org_id, str(asked["taker"]), taking=True)
-            rows = owned(connection, principal.org_id, giver.id, wanted)
+            rows = owned(connection, principal.org_id, giver.id, wanted, given_to=taker.id)
         except Refused as error:
             raise Problem(422, "INVALID", str(error)) from None
         led = led_by(principal.role, principal.team_id, parents_of(connection, principal.org_id))
@@ -101,16 +107,17 @@ def reassign_customers(principal: Principal, asked: dict[str, Any]) -> Response:
         client_of(principal.org_id, f"rest:{principal.person_id}"),
         giver,
         taker,
-        rows[:MOST_AT_ONCE],
+        rows,
         auth.now(),
         with_plans=asked["with_plans"],
+        seconds=REASSIGNING_S,
     )
     told = {
         "customers": moved.customers,
         "visits": moved.plans,
         "follow_ups": moved.follow_ups,
         "refused": [{"id": entity, "code": code} for entity, code in moved.left],
-        "more": len(rows) > MOST_AT_ONCE,
+        "more": moved.more,
     }
     return Response(orjson.dumps(told), content_type="application/json")
 

@@ -108,13 +108,17 @@ def _plan(port: int, rep: seed.Rep) -> None:
 def _reassign(port: int, token: str, giver: str, taker: str) -> dict[str, int]:
     link = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    link.request("POST", "/api/customers/reassign", json.dumps({"from": giver, "to": taker}), headers)
-    answer = link.getresponse()
-    told: dict[str, int] = json.loads(answer.read())
+    sum_, more = {"customers": 0, "visits": 0}, True
+    while more:
+        link.request("POST", "/api/customers/reassign", json.dumps({"from": giver, "to": taker}), headers)
+        answer = link.getresponse()
+        told = json.loads(answer.read())
+        if answer.status != 200:
+            raise RuntimeError(f"{answer.status}: {told}")
+        sum_ = {name: number + told[name] for name, number in sum_.items()}
+        more = told["more"]
     link.close()
-    if answer.status != 200:
-        raise RuntimeError(f"{answer.status}: {told}")
-    return told
+    return sum_
 
 
 def _administrator(url: str) -> str:

@@ -27,7 +27,7 @@ export async function reassignCustomers(from: Id, to: Id, customers?: Id[]): Pro
         sum.followUps += Number(said['follow_ups'] ?? 0);
         sum.refused += Array.isArray(said['refused']) ? said['refused'].length : 0;
         // What cannot move would be found again for ever.
-        more = !part && said['more'] === true && moved > 0;
+        more = said['more'] === true && moved > 0;
       }
     }
   } catch (error) {
