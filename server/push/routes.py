@@ -44,12 +44,12 @@ def key(principal: Principal) -> dict[str, str]:
 
 
 @blueprint.route("/subscriptions", methods=["POST"])
+@for_roles()
 @blueprint.arguments(SubscriptionIn)
 @blueprint.response(204)
 @blueprint.alt_response(
     422, description="INVALID: the endpoint is none that messages may go to, or the key is not ours"
 )
-@for_roles()
 def subscribe(principal: Principal, asked: dict[str, Any]) -> None:
     """Reach this device from now on; said again at each start, so a subscription that changed is renewed."""
     config, now = auth.config(), auth.now()
@@ -93,9 +93,9 @@ def subscribe(principal: Principal, asked: dict[str, Any]) -> None:
 
 
 @blueprint.route("/subscriptions/end", methods=["POST"])
+@for_roles(uploads=True)
 @blueprint.arguments(EndpointIn)
 @blueprint.response(204)
-@for_roles(uploads=True)
 def unsubscribe(principal: Principal, asked: dict[str, Any]) -> None:
     """Leave this device alone from now on, as when somebody signs out on it."""
     with writing() as connection:
@@ -133,9 +133,9 @@ def _keep_newest(connection: Connection, principal: Principal, now: datetime) ->
 
 
 @blueprint.route("/reports", methods=["POST"])
+@for_roles()
 @blueprint.arguments(ReportIn)
 @blueprint.response(204)
-@for_roles()
 def report(principal: Principal, asked: dict[str, Any]) -> None:
     """A device showed a notice, or somebody opened one: from this its health is known."""
     column = f"{asked['what']}_at"

@@ -37,10 +37,10 @@ def wishes(principal: Principal) -> dict[str, Any]:
 
 
 @blueprint.route("/wishes", methods=["PUT"])
+@for_roles()
 @blueprint.arguments(WishesSchema)
 @blueprint.response(200, WishesSchema)
 @blueprint.alt_response(422, description="INVALID: a time is no time, or a kind cannot be turned off")
-@for_roles()
 def wish(principal: Principal, asked: dict[str, Any]) -> dict[str, Any]:
     """Be reminded like this from now on; what stands in the schedule moves along."""
     for rule in asked.get("off", []):

@@ -256,10 +256,10 @@ def is_position(fix: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
 
 
 @lru_cache(maxsize=1024)
-def zone_of(name: str) -> ZoneInfo | None:
-    """The time zone of this IANA name; None for one that this machine does not know."""
+def zone_of(name: str | None) -> ZoneInfo | None:
+    """The time zone of this IANA name; None for one that this machine does not know, and for none."""
     try:
-        return ZoneInfo(name)
+        return ZoneInfo(name) if name else None
     except (KeyError, ValueError, OSError):  # unknown; not a name at all; the name of a folder of zones
         return None
 
