@@ -6,6 +6,7 @@ caller), `reading()` sees one snapshot to its end. Statements are Core, 2.0 styl
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import DeclarativeBase
 
 from server.config import Config
@@ -263,20 +265,42 @@ def behind(
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether the database was merely busy or down, so that the same request may succeed later."""
+    """Whether the database, or this machine, was merely busy, full or down, so that the same request may succeed later.
+
+    What is written then is not to be taken for poison: no fault of its own kept it out.
+    """
     if not isinstance(error, DBAPIError):
-        return False
+        full = isinstance(error, OSError) and error.errno in _FULL
+        return full or isinstance(error, MemoryError | PoolExhausted)
     if error.connection_invalidated:
         return True
     state = getattr(error.orig, "sqlstate", None)
     if state:
-        return state[:2] in {"08", "40", "53", "57", "55"}
+        return state[:2] in _PASSING
     if isinstance(error, OperationalError):
         text = str(error.orig).lower()
-        return any(
-            word in text for word in ("locked", "busy", "connection", "disk is full", "unable to open")
-        )
+        return any(word in text for word in _PASSING_WORDS)
     return False
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO})
+
+_PASSING = frozenset({"08", "25", "40", "53", "55", "57", "58"})
+"""Classes of SQLSTATE that pass: connection, read-only while another takes over, rolled back for another, resources,
+locks, operator, the system's own files."""
+
+_PASSING_WORDS = (
+    "locked",
+    "busy",
+    "connection",
+    "is full",
+    "unable to open",
+    "i/o error",
+    "readonly",
+    "out of memory",
+    "interrupted",
+)
+"""Words of SQLite, which has no SQLSTATE, for the same."""
 
 
 def migrate(config: Config) -> None:
