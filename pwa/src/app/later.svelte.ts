@@ -15,6 +15,7 @@ const LOADS = {
   decide: () => import('../records/Decide.svelte'),
   device: () => import('../people/Device.svelte'),
   invite: () => import('../people/Invite.svelte'),
+  upload: () => import('../people/Upload.svelte'),
   me: () => import('../people/Me.svelte'),
   review: () => import('../board/Review.svelte'),
   'sign-in': () => import('../people/SignIn.svelte'),

@@ -11,6 +11,8 @@ describe('an address', () => {
     expect(placeOf('/visits/past')).toEqual({ name: 'visit-past' });
     expect(placeOf(`/visits/${ID}`)).toEqual({ name: 'visit', id: ID });
     expect(placeOf(`/decide/${ID}`)).toEqual({ name: 'decide', id: ID });
+    expect(placeOf('/invite/abc.def')).toEqual({ name: 'invite', secret: 'abc.def' });
+    expect(placeOf('/invite/upload/abc.def')).toEqual({ name: 'upload', secret: 'abc.def' });
     expect(placeOf('/me/device')).toEqual({ name: 'device' });
     expect(placeOf(`/customers/${ID}/edit`)).toEqual({ name: 'customer-edit', id: ID });
   });

@@ -13,7 +13,7 @@ export type Place =
     }
   | { name: 'board' | 'review' | 'me' | 'device' | 'sign-in' | 'not-found' }
   | { name: 'customer' | 'customer-edit' | 'visit' | 'decide'; id: string }
-  | { name: 'invite'; secret: string };
+  | { name: 'invite' | 'upload'; secret: string };
 
 const PLAIN: Record<string, Place> = {
   '': { name: 'start' },
@@ -45,6 +45,8 @@ export function placeOf(path: string): Place {
   if (plain) return plain;
   const secret = /^invite\/([^/]+)$/.exec(clean)?.[1];
   if (secret) return { name: 'invite', secret };
+  const upload = /^invite\/upload\/([^/]+)$/.exec(clean)?.[1];
+  if (upload) return { name: 'upload', secret: upload };
   for (const [pattern, name] of WITH_ID) {
     const id = pattern.exec(clean)?.[1];
     if (id) return { name, id };

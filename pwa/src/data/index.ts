@@ -12,8 +12,8 @@ export { SaveError } from './types';
 /** Opens the device's storage and begins the exchange. Called once, by main.ts. */
 export { start } from './start';
 
-/** Who is signed in; `acceptInvite` takes the secret of a one-time link instead of a password. */
-export { session, signIn, signOut, acceptInvite } from './session';
+/** Who is signed in; `acceptInvite` takes the secret of a one-time link instead of a password, `acceptUpload` that of a closed account. */
+export { session, signIn, signOut, acceptInvite, acceptUpload } from './session';
 
 /** State of the exchange, and "try now" (a button, `online`, pull-down): resolves when that exchange ended. */
 export { syncState, syncNow } from './exchange';

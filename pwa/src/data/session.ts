@@ -103,6 +103,12 @@ export async function acceptInvite(input: { invite: string; password: string }):
   return enter('/api/session/invite', uuid(), null, { invite: input.invite, password: input.password });
 }
 
+/** Takes a one-time link of a closed account: what this phone holds of theirs is sent, and nothing is read. */
+export async function acceptUpload(invite: string): Promise<SignInResult> {
+  if (insecure()) return { ok: false, code: 'INSECURE' };
+  return enter('/api/session/upload', uuid(), null, { invite });
+}
+
 async function enter(
   path: string,
   client: string,

@@ -115,6 +115,10 @@ export const en = {
   passwordRule: 'At least 10 characters.',
   inviteGo: 'Begin',
   inviteOver: 'This link has been used or is too old. Ask your administrator for another one.',
+  uploadTitle: 'Send what this phone holds',
+  uploadWhy:
+    'The account is closed. What was logged on this phone and not sent can still be sent, once; nothing is read. Your lead looks at it.',
+  uploadGo: 'Send',
   inviteOffline: 'No connection to the server. The link stays good; try again when there is signal.',
 
   // ---- insecure address

@@ -107,6 +107,9 @@ export const zh: Words = {
   passwordRule: '至少 10 个字符。',
   inviteGo: '开始',
   inviteOver: '此链接已用过或已过期，请向管理员再要一个。',
+  uploadTitle: '发送此手机上的记录',
+  uploadWhy: '该账号已停用。此手机上尚未发送的记录仍可发送一次，不会读取任何数据，由主管查看。',
+  uploadGo: '发送',
   inviteOffline: '连不上服务器。链接仍然有效，有网络时再试。',
 
   insecureTitle: '这个地址不安全',
