@@ -93,6 +93,13 @@ def lead_without_a_team(world: World, language: str = "en") -> str:
     return lead
 
 
+def twin(world: World) -> str:
+    """The same shop once more, a few steps away: a merge is suggested."""
+    return world.customer(
+        SHOP.replace("&", "and"), address="Quayside Arcade 3", lat=PLACE[0] + 0.0004, lon=PLACE[1] - 0.0003
+    )
+
+
 def _version(phone: Phone, entity: str) -> int:
     """The version of an entity as this phone would hold it."""
     for page in phone.pull():

@@ -18,14 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
+from sqlalchemy import update
 
+from server.app import create_app
+from server.config import Config
+from server.db import migrate, writing
+from server.people.model import Login
+from server.people.session import hash_password
+from tests import disputes
 from tests.conftest import REPOSITORY
-from tests.live import PROGRAM, free_port
+from tests.live import PROGRAM, LiveServer, free_port
 from tests.phone import Browser
+from tests.world import ZONE, World
 
 PICTURES = REPOSITORY / "docs" / "pictures"
 PHONE = {"width": 412, "height": 839}
 DESKTOP = {"width": 1280, "height": 800}
+# Pictures that the demo is not started for.
+QUARRELS = ("needs-you", "conflict", "decide", "visit-waiting", "correction", "history", "device", "review")
 WORDS = {
     "en": {
         "sign_in": "Sign in",
@@ -41,6 +51,10 @@ WORDS = {
         "verified": "Verified",
         "nearby": "Nearby",
         "near": "Near enough to check in",
+        "save": "Save",
+        "address": "Address",
+        "history": "History",
+        "correction": "Ask for a correction",
         "note": "Tried the lemon oil with two customers, both bought. A small display by the till before the weekend.",
     },
     "zh": {
@@ -57,6 +71,10 @@ WORDS = {
         "verified": "已核实",
         "nearby": "附近",
         "near": "近到可以签到",
+        "save": "保存",
+        "address": "地址",
+        "history": "修改记录",
+        "correction": "申请更正",
         "note": "请两位客人试了柠檬油，都买了。希望周末前在收银台旁放一个小陈列。",
     },
 }
@@ -99,6 +117,35 @@ def demo(language: str, state: Path) -> Iterator[Demo]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+@contextmanager
+def odds(language: str, state: Path) -> Iterator[tuple[Demo, dict[str, str]]]:
+    """A small team at odds with itself, for what the demo's people agree on; with ids by what they are."""
+    database = f"sqlite:///{state / 'odds.db'}"
+    state.mkdir(parents=True, exist_ok=True)
+    secret = "only-for-tests-" * 3
+    config = Config(database_url=database, secret=secret.encode(), state_dir=state)
+    migrate(config)
+    world = World(create_app(config))
+    people = {"rob": "rob@acme.test", "mia": "mia@acme.test"}
+    with world.app.app_context(), writing() as connection:
+        for who, email in people.items():
+            login = update(Login).where(Login.person_id == world.ids[who])
+            connection.execute(login.values(email=email, password_hash=hash_password(secret)))
+    if language == "zh":
+        for who in people:
+            world.change("person", who, locale="zh-Hans")
+    ids = disputes.disagree(world, language)
+    ids["lead"] = disputes.lead_without_a_team(world, language)
+    ids["rob"] = world.ids["rob"]
+    ids["twin"] = disputes.twin(world)
+    server = LiveServer(database, state / "live", ROUNDS_SECRET=secret)
+    server.start()
+    try:
+        yield Demo(server.url, {who: (email, secret) for who, email in people.items()}), ids
+    finally:
+        server.stop()
 
 
 def ready(url: str) -> None:
@@ -237,6 +284,59 @@ def manager(walk: Walk, name: str) -> None:
     walk.picture(f"{name}-rep")
 
 
+def decisions_of_a_rep(walk: Walk, ids: dict[str, str]) -> None:
+    """What needs a rep, one thing after the other; a correction asked for; the page about the phone."""
+    walk.sign_in()
+    page, url = walk.page, walk.demo.url
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+
+    def at(path: str, name: str) -> None:
+        page.goto(f"{url}{path}")
+        page.get_by_role("heading", level=1).wait_for()
+        walk.picture(name)
+
+    at("/visits", "needs-you")
+    things = page.locator("a[href^='/decide/']")
+    paths = [things.nth(i).get_attribute("href") for i in range(things.count())]
+    at(f"/decide/{ids['phone']}", "conflict")
+    at(f"/decide/{ids['note']}", "conflict-text")
+    for number, path in enumerate(p for p in paths if p and ids["phone"] not in p and ids["note"] not in p):
+        at(path, f"decide-{number + 1}")
+    at(f"/visits/{ids['long']}", "visit-waiting")
+    walk.tap("button", "correction")
+    walk.picture("correction")
+    page.goto(f"{url}/customers/{ids['shop']}")
+    walk.tap("button", "history")
+    page.locator(".history ol > li").first.wait_for()
+    page.locator(".history").scroll_into_view_if_needed()
+    walk.picture("history")
+    walk.browser.context.set_offline(True)
+    page.goto(f"{url}/customers/{ids['shop']}/edit")
+    page.get_by_label(walk.words["address"]).fill("Quayside Arcade 7")
+    walk.tap("button", "save")
+    at("/me/device", "device")
+
+
+def decisions_of_a_manager(walk: Walk, ids: dict[str, str], name: str) -> None:
+    """The place of what waits for who leads, one of each sort, and customers who change hands."""
+    walk.sign_in()
+    page, url = walk.page, walk.demo.url
+
+    def at(path: str, picture: str) -> None:
+        page.goto(f"{url}{path}")
+        page.get_by_role("heading", level=1).wait_for()
+        walk.picture(f"{name}{picture}")
+
+    at("/review", "")
+    items = page.locator("[data-item]")
+    items.first.wait_for()
+    names = [items.nth(i).get_attribute("data-item") for i in range(items.count())]
+    at(f"/review?at={ids['visit']}", "-visit")
+    for number, item in enumerate(one for one in names if one != ids["visit"]):
+        at(f"/review?at={item}", f"-{number + 1}")
+    at(f"/customers/give?from={ids['rob']}", "-give")
+
+
 def main(wanted: list[str]) -> None:
     ways: list[tuple[str, str, dict[str, Any], Callable[[Walk], None]]] = [
         ("en", "rep", {"color_scheme": "light"}, lambda walk: rep(walk, offline=False)),
@@ -245,8 +345,35 @@ def main(wanted: list[str]) -> None:
         ("zh", "rep", {"color_scheme": "dark"}, lambda walk: rep(walk, offline=True)),
         ("zh", "manager", {"color_scheme": "dark", "phone": False}, lambda walk: manager(walk, "board")),
     ]
+    quarrels: list[tuple[str, str, dict[str, Any], Callable[[Walk, dict[str, str]], None]]] = [
+        ("en", "rob", {"color_scheme": "light"}, decisions_of_a_rep),
+        (
+            "en",
+            "mia",
+            {"color_scheme": "light", "phone": False},
+            lambda walk, ids: decisions_of_a_manager(walk, ids, "review"),
+        ),
+        ("zh", "rob", {"color_scheme": "dark"}, decisions_of_a_rep),
+        (
+            "zh",
+            "mia",
+            {"color_scheme": "dark"},
+            lambda walk, ids: decisions_of_a_manager(walk, ids, "review-phone"),
+        ),
+    ]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         for language in ("en", "zh"):
+            with odds(language, Path(folder) / f"odds-{language}") as (running, ids):
+                for tongue, role, options, story in quarrels:
+                    if tongue != language:
+                        continue
+                    walk = Walk(playwright, running, language, role, wanted, time_zone=ZONE, **options)
+                    try:
+                        story(walk, ids)
+                    finally:
+                        walk.close()
+            if wanted and all(part.startswith(QUARRELS) for part in wanted):
+                continue
             with demo(language, Path(folder) / language) as running:
                 for tongue, role, options, way in ways:
                     if tongue != language:
