@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import copy
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -77,6 +78,7 @@ class House:
         self._client = self.app.test_client(use_cookies=False)
         self._undo: list[Callable[[], None]] = []
         self._scratch: Any = None
+        self._phones: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._reconcile = settle_module.reconcile
         self._take_over()
         self._found()
@@ -200,6 +202,28 @@ class House:
         self.requests = 0
         self.now = START
         self.put_back(self._first)
+
+    # A first sign-in and a first pull are always the same, so they are made once and remembered.
+
+    def knows(self, phone: Any) -> bool:
+        """Whether such a phone signed in and pulled before."""
+        return (phone.name, phone.person) in self._phones
+
+    def furnish(self, phone: Any) -> bool:
+        """Give a phone what the same one had after its first pull; False where there was none."""
+        if not self.knows(phone):
+            return False
+        phone.cookie, replica, outbox, phone.offset_ms, phone.met, phone.ended = self._phones[
+            phone.name, phone.person
+        ]
+        phone.replica, phone.outbox, phone.met = copy.deepcopy(replica), copy.deepcopy(outbox), set(phone.met)
+        return True
+
+    def remember(self, phone: Any) -> None:
+        """Keep what a phone has after its first pull, and the database with its sign-in."""
+        mine = (phone.replica, phone.outbox, phone.offset_ms, set(phone.met), phone.ended)
+        self._phones[phone.name, phone.person] = (phone.cookie, *copy.deepcopy(mine))
+        self._first = self.backup()
 
     def backup(self) -> Rows:
         """Everything the database holds of the organisation."""

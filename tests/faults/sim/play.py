@@ -74,12 +74,15 @@ class Play:
         self.faults: dict[str, int] = {}
         for name, person in phones.items():
             phone = self.add(name, person)
-            self._finish(phone, phone.exchange(), [])
+            if not house.furnish(phone):
+                self._finish(phone, phone.exchange(), [])
+                house.remember(phone)
 
     def add(self, name: str, person: str) -> Phone:
         """Another phone of somebody, signed in."""
         phone = self.phones[name] = Phone(name, identity(person), self.house)
-        phone.cookie = self.house.sign_in(phone.person, phone.device)
+        if not self.house.knows(phone):
+            phone.cookie = self.house.sign_in(phone.person, phone.device)
         return phone
 
     # -- steps -----------------------------------------------------------------------------------------------
@@ -433,9 +436,10 @@ class Play:
         for phone in self.phones.values():
             if phone.protocol != 1:
                 self._restart(phone)
-        for _ in range(MOST_ROUNDS):
+        for number in range(MOST_ROUNDS):
             for phone in self.phones.values():
-                if self.is_at_rest(phone) and self.has_read_all(phone):
+                # Each asks once: the server may have been put back.
+                if number > 0 and self.is_at_rest(phone) and self.has_read_all(phone):
                     continue
                 self._finish(phone, phone.exchange(), [])
                 if phone.ended and phone.ended.how == "sign-in" and not self.revoked(phone):
