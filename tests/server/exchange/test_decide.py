@@ -16,6 +16,7 @@ from server.exchange.kinds import WRITABLE
 from server.exchange.model import Decision, Journal
 from server.exchange.replan import replan
 from server.people.model import Organisation
+from tests.commands import Commands
 from tests.world import PLACE, World, ago, fix
 
 FAR = (PLACE[0] + 0.05, PLACE[1])
@@ -866,9 +867,10 @@ def test_what_an_older_release_did_not_understand_is_settled_by_the_next_one(wor
         assert answer(decide(rob, "parked", first, "retry")) == ("parked", "UNKNOWN_OP")
         with world.app.app_context():
             assert replan(ago()).get(slug_of(world), 0) == 0
-    with world.app.app_context():
-        assert replan(ago())[slug_of(world)] == 2
-        assert slug_of(world) not in replan(ago())
+    config = world.app.extensions["rounds"]
+    rounds = Commands(config.database_url, config.state_dir)
+    assert f"{slug_of(world)}: settled 2." in rounds("replan").output
+    assert rounds.json("replan") == {}
     mine = seen(rob, "follow_up")[promise["entity"]]
     assert (mine["subject"], mine["note"]) == ("Send the price list", "The one with discounts.")
     left = {one["entity"]: one["code"] for one in seen(rob, "parked").values() if one["status"] == "open"}
