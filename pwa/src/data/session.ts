@@ -8,7 +8,6 @@ import { authority, resetContact, syncNow } from './exchange';
 import { ask, Unreachable } from './http';
 import { dropSearches, resumeLocating } from './locating';
 import { Outbox } from './outbox';
-import { resumePhotos } from './photos';
 import { forgetFix } from './place';
 import { disablePush, lookAtPush } from './push';
 import { lookAtRoom, lookPersisted } from './storage';
@@ -50,7 +49,8 @@ async function open(me: Me): Promise<void> {
   await resumeCheckOuts();
   resumeDecisions();
   void lookAtPush();
-  void resumePhotos().catch(() => {});
+  // The queue of photos is no part of the first page.
+  void import('./photos').then((photos) => photos.resumePhotos()).catch(() => {});
   void lookPersisted();
   void lookAtRoom();
   void desk.outbox.prune(desk.model.matters().closed).catch(() => {});
