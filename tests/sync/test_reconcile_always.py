@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from server.exchange.kinds import READABLE
+from server.exchange.kinds import READABLE, WRITABLE
 from sync.mutation import OPS, VERBS, Author, Moment, Mutation, Op, canonical
+from sync.policy import Field, Policy
 from sync.receipt import MERGED_CODES, PARKED_CODES
 from sync.reconcile import Entity, Outcome, apply_outcome, reconcile
 from tests.sync.examples import (
@@ -160,7 +161,9 @@ SOUND_AUTHOR = st.sampled_from(
 )
 
 
-def _updates(kind: str) -> st.SearchStrategy[list[tuple[Author, Mutation]]]:
+def _updates(
+    kind: str, ops: st.SearchStrategy[Op] | None = None
+) -> st.SearchStrategy[list[tuple[Author, Mutation]]]:
     update = st.builds(
         Mutation,
         st.just(1),
@@ -171,7 +174,9 @@ def _updates(kind: str) -> st.SearchStrategy[list[tuple[Author, Mutation]]]:
         st.sampled_from(["update"] * 6 + ["archive", "restore"]),
         st.integers(0, 16),
         st.just(AT),
-        st.lists(SOUND_OP[kind], min_size=1, max_size=4, unique_by=lambda op: op.field),
+        st.lists(
+            SOUND_OP[kind] if ops is None else ops, min_size=1, max_size=4, unique_by=lambda op: op.field
+        ),
     ).map(lambda one: one if one.verb == "update" else Mutation(**{**_fields(one), "ops": []}))
     return st.lists(st.tuples(SOUND_AUTHOR, update), min_size=1, max_size=6)
 
@@ -191,6 +196,82 @@ def _start(kind: str) -> Entity:
     create = Mutation(1, ID, 1, kind, ID, "create", 0, AT, given)
     author = Author("rep", "rep", "one")
     return apply_outcome(None, reconcile(None, create, author, POLICIES[kind]), create, author, 9)
+
+
+POOL = (
+    *(
+        "A",
+        "online",
+        "two words",
+        "open",
+        "done",
+        "planned",
+        "visit",
+        "customer",
+        "rep",
+        "en",
+        "Europe/London",
+    ),
+    *(ID, OTHER_ID, "2026-11-21", "2026-11-22", "10:00", 7, 30, 30.5, True, False, {}, {"phone": 5}),
+    *(MOMENT, LATER, FIX, OTHER_FIX, NO_FIX, {"outcome": "A"}, "unread", "take", "2026-11-21T10:00:00Z"),
+)
+"""Values of which every field of every kind takes some."""
+
+WRITTEN = [kind.policy for kind in WRITABLE.values()]
+
+
+def _fitting(field: Field) -> list[Any]:
+    return [value for value in POOL if field.check.test(value)]
+
+
+def _any_op(policy: Policy) -> st.SearchStrategy[Op]:
+    """A sound op on any field of a policy that somebody may write."""
+    words = {"value": "set", "evidence": "set", "text": "text", "state": "go"}
+    ways = []
+    for name, field in policy.fields.items():
+        if field.kind == "set":
+            ways.append(st.builds(Op, st.just(name), st.sampled_from(["add", "remove"]), values=TAGS))
+        elif field.kind != "readonly":
+            ways.append(_sets(name, st.sampled_from(_fitting(field)), words[field.kind]))
+    return st.one_of(ways)
+
+
+def _begun(policy: Policy) -> Entity:
+    given = [Op(name, "set", None, _fitting(policy.fields[name])[0]) for name in policy.required]
+    given = [op for op in given if op.field != policy.state]
+    if policy.state:
+        given.append(Op(policy.state, "set", None, sorted(policy.initial)[0]))
+    create = Mutation(1, ID, 1, policy.kind, ID, "create", 0, AT, given)
+    author = Author("rep", "rep", "one")
+    return apply_outcome(None, reconcile(None, create, author, policy), create, author, 9)
+
+
+@pytest.mark.parametrize("policy", WRITTEN, ids=lambda policy: policy.kind)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_of_every_kind_no_value_is_lost_and_nothing_is_applied_twice(policy, data):
+    entity = _begun(policy)
+    for version, (author, asked) in enumerate(data.draw(_updates(policy.kind, _any_op(policy))), start=10):
+        outcome = reconcile(entity, asked, author, policy)
+        if outcome.status == "parked":
+            continue
+        after = entity
+        if outcome.status != "noop":
+            after = apply_outcome(entity, outcome, asked, author, version)
+            again = reconcile(after, asked, author, policy)
+            assert apply_outcome(after, again, asked, author, version) is after
+        lost = {(one.field, canonical(one.lost)) for one in outcome.conflicts}
+        for op in asked.ops:
+            how = policy.fields[op.field].kind
+            new, was = _now(after, op.field), _now(entity, op.field)
+            renewed = how == "evidence" and new is None  # what it was evidence of was taken back
+            if how in ("value", "evidence", "state") and not renewed:
+                assert new == op.new or (op.field, canonical(op.new)) in lost
+            if how == "evidence":
+                assert was in (None, NO_FIX, new) or new is None
+            elif how == "value" and _unseen(entity, op.field, asked.base, author):
+                assert was in (new, op.old) or (op.field, canonical(was)) in lost
+        entity = after
 
 
 @pytest.mark.parametrize("kind", ["customer", "visit"])
