@@ -59,9 +59,10 @@ speed: setup build
 N ?= 1000
 SEED ?=
 DB ?= sqlite
+STEPS ?= 30
 
 faults: setup
-	$(BIN)/python -m tests.faults.sim -n $(N) --db $(DB) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.faults.sim -n $(N) --steps $(STEPS) --db $(DB) $(if $(SEED),--seed $(SEED))
 
 clean:
 	rm -rf .venv pwa/node_modules pwa/dist build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
