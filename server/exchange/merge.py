@@ -99,10 +99,8 @@ def _candidates(work: Work, placed: Iterable[Place]) -> dict[str, Place]:
         if wanted:
             rows = work.connection.execute(statement, {"org": work.org_id, name: sorted(wanted)})
             found |= {row.id: Place(row.name, row.lat, row.lon, row.address, row.team_id) for row in rows}
-    for (
-        kind,
-        identity,
-    ), row in work.rows.items():  # what this transaction holds is newer than what is stored
+    # What this transaction holds is newer than what is stored.
+    for (kind, identity), row in work.rows.items():
         if kind == "customer":
             found.pop(identity, None)
             if _is_live(row):
