@@ -88,6 +88,8 @@ class Profile {
   /** A page of a release so old that the server sends it nothing any more. */
   oldPage = false;
   uploadOnly: string | null = null;
+  /** Its page is closed, or will be with the next receipts. */
+  dying = false;
   /** What it let go of at its last start, because it was confirmed more than 30 days before. */
   forgotten: Id[] = [];
 
@@ -321,7 +323,11 @@ export class Play {
   private async restart(profile: Profile): Promise<void> {
     this.asIf(profile);
     await profile.restart();
-    for (const id of profile.forgotten) {
+    this.letGo(profile.forgotten);
+  }
+
+  private letGo(ids: Id[]): void {
+    for (const id of ids) {
       const entry = this.ledger.get(id);
       if (entry) entry.gone = true;
     }
@@ -343,7 +349,7 @@ export class Play {
       }
     }
     to.born = (await from.desk.outbox.client()).id;
-    await to.restart();
+    await this.restart(to);
     this.profiles.set(to.name, to);
   }
 
@@ -351,10 +357,7 @@ export class Play {
     const profile = this.of(step);
     this.asIf(profile);
     if (step['what'] === 'outbox') {
-      for (const { id } of await profile.stored()) {
-        const entry = this.ledger.get(id);
-        if (entry) entry.gone = true;
-      }
+      this.letGo((await profile.stored()).map(({ id }) => id));
       profile.born = '';
     }
     closeDesk(profile.desk);
@@ -362,6 +365,7 @@ export class Play {
     await Dexie.delete(`rounds-${String(step['what'])}-${profile.person}`);
     profile.offset = null;
     await profile.open();
+    this.letGo(profile.forgotten);
   }
 
   private async rescue(step: Step): Promise<void> {
@@ -387,11 +391,15 @@ export class Play {
     const { desk } = profile;
     if (storage) failing(desk, storage);
     try {
+      profile.dying = false;
       profile.ended = await exchange(desk, this.transport(profile, network, limit), (part) => {
         if (part.uploadOnly !== undefined) profile.uploadOnly = part.uploadOnly;
       });
     } catch {
       // The page died while it stored something, or that failed: then it is opened again as well.
+      profile.dying = true;
+    }
+    if (profile.dying) {
       profile.ended = { how: 'stopped' };
       await this.restart(profile);
     }
@@ -425,6 +433,7 @@ export class Play {
       }
       const reply = await send().finally(() => (fate.startsWith('crash') ? befall('go_on') : null));
       if (LOST.has(fate)) throw new Error('cut off');
+      if (fate.startsWith('dies')) profile.dying = true;
       if (fate === 'dies') closeDesk(profile.desk);
       if (fate === 'dies after receipts') {
         const { desk } = profile;
@@ -531,7 +540,10 @@ export class Play {
       entries.set(id, before ?? [status, code, version]);
     }
     for (const [id, { profile, gone }] of this.ledger) {
-      if (!gone && !entries.has(id)) flaws.push(`${id}, saved on ${profile.name}, is not in the journal`);
+      // A revoked phone whose session is over may not even send; what it has stays on it.
+      const shutOut = profile.ended.how === 'sign-in' && this.revoked.has(profile.device);
+      if (!gone && !shutOut && !entries.has(id))
+        flaws.push(`${id}, saved on ${profile.name}, is not in the journal`);
     }
     const readers = [...this.profiles.values()].filter(
       ({ device, uploadOnly }) => uploadOnly === null && !this.revoked.has(device),
