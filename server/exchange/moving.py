@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 
 from server.customers.model import Customer
 from server.db import Model, upsert
-from server.exchange.model import Amendment, Conflict, Parked, Position
+from server.exchange.model import Amendment, Conflict, Decision, Parked, Position
 from server.exchange.work import Row, Work
 from server.followups.model import Comment, FollowUp
 from server.visits.model import Visit
@@ -28,11 +28,15 @@ _AWAITED: dict[str, tuple[type[Model], Any]] = {
 }
 """Kind -> table, whose it is, and when the lead of their team is told of it (always where nothing is said)."""
 
-_COMMENTS = select(Comment.id).where(
-    Comment.org_id == bindparam("org"),
-    Comment.on_kind == bindparam("kind"),
-    Comment.on_id.in_(bindparam("ids", expanding=True)),
-)
+_SAID: dict[str, Any] = {
+    name: select(model.id).where(
+        model.org_id == bindparam("org"),
+        model.on_kind == bindparam("kind"),
+        model.on_id.in_(bindparam("ids", expanding=True)),
+    )
+    for name, model in (("comment", Comment), ("decision", Decision))
+}
+"""What is said of those, and goes where they go."""
 
 
 def take_customers_along(work: Work, person: Row, mutation: Mutation, outcome: Outcome) -> None:
@@ -74,9 +78,10 @@ def tell_new_leads(work: Work) -> None:
             found = work.connection.execute(statement if when is None else statement.where(when)).all()
             days = {row[0]: row[1] if day is not None else None for row in found}
             about = {"org": work.org_id, "kind": kind, "ids": list(days)}
-            comments = work.connection.execute(_COMMENTS, about).scalars().all() if days else []
-            told = [(kind, entity, days[entity]) for entity in days]
-            for name, entity, on in [*told, *(("comment", one, None) for one in comments)]:
+            told: list[tuple[str, str, str | None]] = [(kind, entity, days[entity]) for entity in days]
+            for name, said in _SAID.items() if days else ():
+                told += [(name, one, None) for one in work.connection.execute(said, about).scalars()]
+            for name, entity, on in told:
                 if old and old != new:
                     key = (f"lead:{old}", name, entity)
                     positions[key] = work._position(f"lead:{old}", name, entity, True, on)

@@ -57,6 +57,10 @@ def test_what_waits_for_the_lead_of_somebody_who_changes_team_waits_for_the_new_
     ria.push(rename(ria, shop, "1 Old Road", "2 New Road", base))
     rob.push(far, near, parked, rename(rob, shop, "1 Old Road", "3 Far Road", base))
     pulled(mia, sue)
+    (conflict,) = mia.held("conflict")
+    decided = mia.create("decision", on_kind="conflict", on_id=conflict, verdict="keep")
+    said = mia.create("comment", on_kind="visit", on_id=far["entity"], body="Where was this?")
+    assert [receipt["status"] for receipt in mia.push(decided, said)] == ["applied", "applied"]
     assert far["entity"] in mia.held("visit") and near["entity"] not in mia.held("visit")
     assert len(mia.held("parked")) == 1 and len(mia.held("conflict")) == 1
     assert not sue.held("visit") and not sue.held("parked") and not sue.held("customer")
@@ -65,6 +69,7 @@ def test_what_waits_for_the_lead_of_somebody_who_changes_team_waits_for_the_new_
     pulled(mia, sue)
     assert set(sue.held("visit")) == {far["entity"]}
     assert len(sue.held("parked")) == 1 and len(sue.held("conflict")) == 1 and shop in sue.held("customer")
+    assert set(sue.held("decision")) == {decided["entity"]} and set(sue.held("comment")) == {said["entity"]}
     assert not mia.held("visit") and not mia.held("parked") and not mia.held("conflict")
     assert shop not in mia.held("customer")
     equals_a_fresh_one(mia, sue, rob, ria)
