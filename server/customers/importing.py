@@ -241,7 +241,7 @@ def _go_along(org_id: str, changes: Sequence[Change], now: datetime) -> list[Cha
         )
         moves: dict[tuple[str, str], list[str]] = {}
         for customer, giver in rows:
-            moves.setdefault((giver, takers[customer]), []).append(customer)
+            moves.setdefault((str(giver), takers[customer]), []).append(customer)
         for (giver, taker), customers in moves.items():
             for beside in along(connection, org_id, giver, customers, taker, today).values():
                 found += beside
