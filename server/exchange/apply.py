@@ -29,7 +29,7 @@ from server.exchange.moving import tell_new_leads
 from server.exchange.settle import WEIGHED, Settled, park, references, settle
 from server.exchange.work import Actor, Work
 from server.people import grant
-from server.people.model import Head
+from server.people.model import Head, Person
 from server.visits.rollup import refresh_days
 from sync import receipt as codes
 from sync.mutation import Author, Moment
@@ -52,6 +52,9 @@ _MOVE_HEAD = (
     update(Head)
     .where(Head.org_id == bindparam("org"))
     .values(version=bindparam("new_version"), entries=bindparam("entries"), chain=bindparam("chain"))
+)
+_PERSON = select(Person.role, Person.team_id, Person.active).where(
+    Person.org_id == bindparam("org"), Person.id == bindparam("person")
 )
 _CLIENTS = select(Client.__table__).where(
     Client.org_id == bindparam("org"), Client.id.in_(bindparam("ids", expanding=True))
@@ -134,11 +137,22 @@ def lock_head(connection: Connection, org_id: str) -> dict[str, Any]:
     return dict(connection.execute(_HEAD, {"org": org_id}).mappings().one())
 
 
+def _as_they_are(connection: Connection, actor: Actor) -> Actor:
+    """Who acts, with the role and team they have under the lock."""
+    found = connection.execute(_PERSON, {"org": actor.org_id, "person": actor.id}).one_or_none()
+    if found is None or tuple(found) == (actor.role, actor.team_id, actor.active):
+        return actor
+    return replace(actor, role=found.role, team_id=found.team_id, active=found.active and actor.active)
+
+
 def apply_within(connection: Connection, submission: Submission, *, internal: bool = False) -> Answer:
     """Take a batch in within a transaction of the caller's; `internal` parks all that is new in it as INTERNAL."""
     actor = submission.actor
     # Who only asks what is new orders nothing, and need not queue behind those who write.
     head = lock_head(connection, actor.org_id) if submission.items else {}
+    if submission.items and actor.id is not None:
+        # Who asked was looked up before the lock: somebody may have moved or closed them since.
+        submission = replace(submission, actor=_as_they_are(connection, actor))
     client = _client(connection, submission)
     if client is None:
         first = next((item.seq for item in submission.items if item.seq), 1)

@@ -183,6 +183,16 @@ INTERNAL_AGAIN = {
         exchange("mia1"),
     ],
 }
+MOVED_MEANWHILE = {
+    "phones": {"admin1": "admin", "ria1": "ria", "mia1": "mia"},
+    "steps": [
+        save("admin1", "Cafe", "archive"),
+        exchange("admin1"),
+        save("admin1", "ria", "update", "person", team_id="@south"),
+        save("ria1", "Cafe", note="w1x said."),
+        {"do": "overlap", "phone": "ria1", "others": ["admin1"], "when": "begin"},
+    ],
+}
 DIES = {
     "phones": {"rob1": "rob"},
     "steps": [save("rob1", "Shop", contact="w1x"), exchange("rob1", "dies after receipts"), exchange("rob1")],
@@ -402,6 +412,7 @@ TOLD_HERE = {
     "pages of one row": CUT,
     "two people and two fields": TWO,
     "a failure that is known under another number": INTERNAL_AGAIN,
+    "a rep who changes team while her request is on its way": MOVED_MEANWHILE,
     "a page that dies": DIES,
     "a copy, and a backup put back": FORKED,
     "a failure half-way": HALF,
