@@ -73,11 +73,12 @@ def owned(
     wanted: Sequence[str] | None = None,
     *,
     given_to: str | None = None,
+    most: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Customers of somebody, all or those `wanted` (ids or codes), by id: id, name, team_id, version; not archived ones.
+    """Customers of somebody that are not archived, by id: id, name, code, owner_id, team_id, version.
 
-    A wanted one that was `given_to` somebody already is left out, so that a request may be repeated. Raises `Refused`
-    for any other wanted one that is not theirs.
+    All (the first `most` of them), or those `wanted` (ids or codes). A wanted one that was `given_to` somebody already
+    is left out, so that a request may be repeated. Raises `Refused` for any other wanted one that is not theirs.
     """
     columns = (
         Customer.id,
@@ -96,7 +97,8 @@ def owned(
         )
         .order_by(Customer.id)
     )
-    found = [dict(row) for row in connection.execute(statement).mappings()]
+    limited = statement if wanted is not None else statement.limit(most)
+    found = [dict(row) for row in connection.execute(limited).mappings()]
     if wanted is None:
         return found
     known = {row["id"]: row for row in found} | {row["code"]: row for row in found if row["code"]}

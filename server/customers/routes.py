@@ -26,6 +26,9 @@ from server.people.rules import led_by
 MOST_AT_ONCE = 1000
 """So many customers one request may name."""
 
+MOST_READ = 100
+"""So many customers one request looks at, where all are to be moved."""
+
 REASSIGNING_S = 0.04
 """How long one request goes on moving customers: who pushes by the same process waits for it."""
 
@@ -94,7 +97,7 @@ def reassign_customers(principal: Principal, asked: dict[str, Any]) -> Response:
         try:
             giver = party(connection, principal.org_id, str(asked["giver"]), taking=False)
             taker = party(connection, principal.org_id, str(asked["taker"]), taking=True)
-            rows = owned(connection, principal.org_id, giver.id, wanted, given_to=taker.id)
+            rows = owned(connection, principal.org_id, giver.id, wanted, given_to=taker.id, most=MOST_READ)
         except Refused as error:
             raise Problem(422, "INVALID", str(error)) from None
         led = led_by(principal.role, principal.team_id, parents_of(connection, principal.org_id))
@@ -117,7 +120,7 @@ def reassign_customers(principal: Principal, asked: dict[str, Any]) -> Response:
         "visits": moved.plans,
         "follow_ups": moved.follow_ups,
         "refused": [{"id": entity, "code": code} for entity, code in moved.left],
-        "more": moved.more,
+        "more": moved.more or (wanted is None and len(rows) == MOST_READ),
     }
     return Response(orjson.dumps(told), content_type="application/json")
 
