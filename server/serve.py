@@ -119,7 +119,7 @@ class Beside:
         self._watch.start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-m", "server.ticker", "--accompany"])
+        return subprocess.Popen([sys.executable, "-m", "server.ticker", "--accompany", str(os.getpid())])
 
     def _again(self) -> None:
         while True:
@@ -171,10 +171,15 @@ def worker() -> Any:
     return create_app()
 
 
-def end_with_parent() -> None:
-    """Let this process end with the one that started it, however that ends."""
+def end_with_parent(parent: int | None = None) -> None:
+    """Let this process end with the one that started it, however that ends.
+
+    `parent` is its id, for one that takes long to come here: what started it may have ended before.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if parent is not None and os.getppid() != parent:
+            os._exit(1)
     else:
         parent = os.getppid()
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()

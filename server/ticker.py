@@ -148,11 +148,11 @@ def _say_failure(event: Any) -> None:
     log.error("a beat of the ticker failed", exc_info=event.exception)
 
 
-def main(*, accompanies: bool = False) -> None:
-    """Tick until SIGTERM or SIGINT. `accompanies`: end with the process that started it, however that ends."""
+def main(*, accompanies: int | None = None) -> None:
+    """Tick until SIGTERM or SIGINT. `accompanies`: end with this process, which started it, however that ends."""
     logging.config.dictConfig(LOGGING)
-    if accompanies:
-        end_with_parent()
+    if accompanies is not None:
+        end_with_parent(accompanies)
     settings = from_environment()
     app = Flask("rounds")
     app.config.update(
@@ -168,4 +168,4 @@ def main(*, accompanies: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    main(accompanies="--accompany" in sys.argv)
+    main(accompanies=int(sys.argv[2]) if sys.argv[1:2] == ["--accompany"] else None)
