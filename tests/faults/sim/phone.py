@@ -133,6 +133,7 @@ class Phone:
         self.clients = 1
         self.ended: Ended | None = None
         self.upload_only = False
+        self.jumped = False  # its clock, by so much that what it says it did may fall out of the 180 days
         self.met: set[str] = set()  # what it ever held a row of
         self.blind: set[str] = set()  # what was unsent when the replica was lost
 
@@ -199,7 +200,7 @@ class Phone:
         other.outbox, other.replica = copy.deepcopy(self.outbox), copy.deepcopy(self.replica)
         other.cookie, other.device = self.cookie, self.device
         other.met, other.blind = set(self.met), set(self.blind)
-        other.minutes_off = self.minutes_off
+        other.minutes_off, other.jumped = self.minutes_off, self.jumped
         return other
 
     # -- writing ---------------------------------------------------------------------------------------------

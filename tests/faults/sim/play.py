@@ -241,7 +241,9 @@ class Play:
             self.ledger[one].gone = True
 
     def do_clock(self, step: Step) -> bool:
-        self.phones[step["phone"]].minutes_off = step["minutes"]
+        phone = self.phones[step["phone"]]
+        phone.jumped = phone.jumped or abs(step["minutes"] - phone.minutes_off) > VIEW_DAYS * 24 * 60
+        phone.minutes_off = step["minutes"]
         self._fault("clock")
         return True
 
