@@ -5,6 +5,8 @@ can be forgotten: a field without an expectation, or without a value to try, fai
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +15,7 @@ from sqlalchemy import select, update
 
 from server.db import reading, writing
 from server.exchange.check import check
-from server.exchange.door import Change
+from server.exchange.door import Change, client_of, write
 from server.exchange.kinds import READABLE, WRITABLE
 from server.exchange.model import Position
 from server.people.model import Head
@@ -83,6 +85,9 @@ DECIDES = {
 }
 # Who sees the thing but may not decide about it: they are told so. To all others it does not exist.
 ONLY_SEES = {("suggestion", "ria"), ("suggestion", "rob"), ("amendment", "rob"), ("visit", "rob")}
+# notice | whom it tells, of that they read it and when they want to hear it again; nobody writes one but the ticker
+TOLD = {"person_id", "rule", "about", "words", "at"}
+MARKED = {"status", "snoozed_until"}
 # what only an administrator writes
 SET_UP = {
     "team": {"name", "parent_id"},
@@ -236,6 +241,15 @@ def values(world: World, kind: str) -> dict[str, Callable[[], Any]]:
             "verdict": lambda: "keep",
             "word": lambda: "No.",
         },
+        "notice": {
+            "person_id": lambda: ids["ria"],
+            "rule": lambda: "test",
+            "about": lambda: [{"kind": "visit", "id": str(uuid4())}],
+            "words": lambda: {"subject": "Something else"},
+            "at": lambda: "2026-01-01T00:00:00.000Z",
+            "status": lambda: "read",
+            "snoozed_until": lambda: "2026-01-01T00:00:00.000Z",
+        },
         "team": {"name": lambda: "Renamed", "parent_id": lambda: ids["south"]},
         "person": {
             "name": lambda: "Renamed",
@@ -297,7 +311,7 @@ def walk(
 
 # Whoever may not know of a thing gets the answer of a thing that does not exist. Names of people and teams are known to all.
 STRANGERS = {"customer": {"SCOPE_LOST"}, "visit": {"SCOPE_LOST"}}
-STRANGERS |= {kind: {"SCOPE_LOST"} for kind in ("follow_up", "comment", "amendment", "decision")}
+STRANGERS |= {kind: {"SCOPE_LOST"} for kind in ("follow_up", "comment", "amendment", "decision", "notice")}
 STRANGERS |= {kind: {"SCOPE_LOST", "FORBIDDEN"} for kind in SET_UP}
 
 
@@ -312,6 +326,7 @@ def test_every_kind_and_field_that_can_be_written_stands_in_the_table() -> None:
         "comment": SAID,
         "amendment": ASKED,
         "decision": DECISION,
+        "notice": TOLD | MARKED,
     }
     known = {
         name: {field for field, one in kind.fields.items() if one.kind != "readonly"}
@@ -376,6 +391,23 @@ def test_what_was_said_is_changed_by_nobody(stage: World) -> None:
         return [one["entity"] for one in made]
 
     assert list(walk(stage, "comment", fresh, lambda standing, field: False)) == []
+
+
+def test_an_inbox_is_marked_by_its_owner_and_written_by_nobody(stage: World) -> None:
+    def fresh(count: int) -> list[str]:
+        told = {"person_id": stage.ids["rob"], "rule": "comment", "about": [], "words": {}}
+        told |= {"at": "2026-01-01T09:00:00.000Z", "status": "unread"}
+        changes = [Change("notice", str(uuid4()), "create", told) for _ in range(count)]
+        ticker = replace(stage.system, via="ticker")
+        with stage.app.app_context():
+            receipts = write(ticker, client_of(stage.org, "ticker"), changes, datetime.now(UTC))
+        assert {receipt["status"] for receipt in receipts} == {"applied"}
+        return [change.entity for change in changes]
+
+    def may(standing: str, field: str) -> bool:
+        return standing == "own" and field not in TOLD
+
+    assert list(walk(stage, "notice", fresh, may)) == []
 
 
 def visit_in_review(world: World, phone: Any) -> str:
