@@ -427,7 +427,9 @@ def _back(work: Work, about: About, thing: Mapping[str, Any]) -> Item | None:
 
 
 def _merge_refused(work: Work, about: About) -> Refusal | None:
-    return about.cannot if about.first == "approve" else None  # what is one place now has been written to as one
+    return (
+        about.cannot if about.first == "approve" else None
+    )  # what is one place now has been written to as one
 
 
 def _merge_carried(work: Work, about: About) -> bool:

@@ -23,6 +23,8 @@ def compose(
 ) -> tuple[str, str]:
     """Title and body of a notice. `discreet` names neither people nor things."""
     said = _words(locale)
+    if rule == "snoozed":  # says again what was put off
+        rule = str(words.get("of", rule))
     if discreet and rule != "test":
         count = words.get("count", 1)
         title, body = said["discreet_group" if count > 1 else "discreet"]

@@ -24,7 +24,11 @@ export const push: Readable<PushState> = { subscribe: state.subscribe };
 const change = (part: Partial<PushState>) => state.update((s) => ({ ...s, ...part }));
 
 function able(): PushMode | null {
-  if (typeof Notification === 'undefined' || !('serviceWorker' in navigator) || !('PushManager' in globalThis)) {
+  if (
+    typeof Notification === 'undefined' ||
+    !('serviceWorker' in navigator) ||
+    !('PushManager' in globalThis)
+  ) {
     const agent = navigator.userAgent;
     const ios = /iPhone|iPad|iPod/.test(agent) || (/Macintosh/.test(agent) && navigator.maxTouchPoints > 1);
     return ios ? 'install' : 'unsupported';
@@ -84,7 +88,9 @@ export async function disablePush(): Promise<void> {
   try {
     const present = await (await registered())?.pushManager.getSubscription();
     if (!present) return;
-    await ask('POST', '/api/push/subscriptions/end', { body: { endpoint: present.endpoint } }).catch(() => {});
+    await ask('POST', '/api/push/subscriptions/end', { body: { endpoint: present.endpoint } }).catch(
+      () => {},
+    );
     await present.unsubscribe();
   } catch {
     // Nothing to leave.

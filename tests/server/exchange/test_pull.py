@@ -253,14 +253,18 @@ def test_what_was_written_while_a_scan_was_under_way_is_not_told_as_contained_in
     assert [row["version"] for row in third["rows"]] == [written] and third["acked_seq"] == 2
 
 
-def test_a_change_that_somebody_changed_on_during_the_scan_is_not_told_as_contained_either(world: World) -> None:
+def test_a_change_that_somebody_changed_on_during_the_scan_is_not_told_as_contained_either(
+    world: World,
+) -> None:
     for number in range(12):
         world.customer(f"Shop {number}")
     rob = world.phone("rob")
     rob.pull()
     rob.token = None
     shop = world.ids["Shop 0"]
-    edit = rob.mutation("customer", shop, "update", [{"field": "phone", "op": "set", "old": None, "new": "1"}])
+    edit = rob.mutation(
+        "customer", shop, "update", [{"field": "phone", "op": "set", "old": None, "new": "1"}]
+    )
     first = rob.send(edit, pull={"token": None, "limit": 10}).json["pull"]
     sent = {row["id"] for row in first["rows"]}
     assert first["more"] and shop not in sent

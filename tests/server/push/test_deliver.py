@@ -203,7 +203,9 @@ def test_a_device_that_is_gone_is_left_alone(office: Office, status: int) -> Non
     assert device["ended_at"] is not None and device["ended_why"] == str(status)
 
 
-def test_a_push_service_that_is_down_for_days_ends_the_device_but_one_good_day_forgets_it(office: Office) -> None:
+def test_a_push_service_that_is_down_for_days_ends_the_device_but_one_good_day_forgets_it(
+    office: Office,
+) -> None:
     phone = office.device()
     phone.always = 500
     ticker = office.ticker()
