@@ -395,6 +395,32 @@ describe('records', () => {
       ['later', 'Shop', null],
     ]);
   });
+
+  test('a follow-up that was done is told for a while, and its Undo opens it again', async () => {
+    const owner = { owner_id: me.person.id, customer_id: 'c1', status: 'open' };
+    await comes(['customer', 'c1', { name: 'Shop' }], ['follow_up', 'f1', { ...owner, subject: 'quote' }]);
+    const began = Date.now();
+    const undo = await data.completeFollowUp('f1');
+    expect(get(data.followUps)).toEqual([]);
+    expect(get(data.followUpsOf('c1'))).toEqual([]);
+    expect(get(data.followUp('f1'))).toMatchObject({ status: 'done', receipt: { state: 'phone' } });
+    expect(get(data.followUpsSince(began)).map((f) => f.status)).toEqual(['done']);
+    expect(get(data.followUpsSince(Date.now() + 60_000))).toEqual([]);
+    await undo();
+    expect(get(data.followUps).map((f) => [f.id, f.doneAt])).toEqual([['f1', null]]);
+  });
+
+  test('undoing works also where the follow-up has left the phone since it was done', async () => {
+    const open = { owner_id: 'ria', customer_id: 'c1', status: 'open', subject: 'quote' };
+    await comes(['follow_up', 'f1', open]);
+    const undo = await data.completeFollowUp('f1');
+    needDesk().model.putRows(new Map([['follow_up f1', undefined]]));
+    expect(get(data.followUp('f1'))).toBeUndefined();
+    await undo();
+    const last = (await needDesk().outbox.all()).at(-1)!;
+    expect(last.body).toMatchObject({ verb: 'update', entity: 'f1' });
+    expect(last.body.ops).toEqual([{ field: 'status', op: 'go', old: 'done', new: 'open' }]);
+  });
 });
 
 describe('a customer that was merged', () => {

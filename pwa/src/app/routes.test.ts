@@ -10,6 +10,8 @@ describe('an address', () => {
     expect(placeOf('/today/')).toEqual({ name: 'today' });
     expect(placeOf('/visits/past')).toEqual({ name: 'visit-past' });
     expect(placeOf(`/visits/${ID}`)).toEqual({ name: 'visit', id: ID });
+    expect(placeOf('/follow-ups')).toEqual({ name: 'follow-ups' });
+    expect(placeOf(`/follow-ups/${ID}`)).toEqual({ name: 'follow-up', id: ID });
     expect(placeOf(`/decide/${ID}`)).toEqual({ name: 'decide', id: ID });
     expect(placeOf('/invite/abc.def')).toEqual({ name: 'invite', secret: 'abc.def' });
     expect(placeOf('/invite/upload/abc.def')).toEqual({ name: 'upload', secret: 'abc.def' });

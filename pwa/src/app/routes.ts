@@ -7,12 +7,13 @@ export type Place =
         | 'customers'
         | 'customer-new'
         | 'customers-give'
+        | 'follow-ups'
         | 'visits'
         | 'visit-past'
         | 'visit-plan';
     }
   | { name: 'board' | 'review' | 'me' | 'device' | 'sign-in' | 'not-found' }
-  | { name: 'customer' | 'customer-edit' | 'visit' | 'decide'; id: string }
+  | { name: 'customer' | 'customer-edit' | 'follow-up' | 'visit' | 'decide'; id: string }
   | { name: 'invite' | 'upload'; secret: string };
 
 const PLAIN: Record<string, Place> = {
@@ -26,15 +27,17 @@ const PLAIN: Record<string, Place> = {
   'visits/plan': { name: 'visit-plan' },
   board: { name: 'board' },
   review: { name: 'review' },
+  'follow-ups': { name: 'follow-ups' },
   me: { name: 'me' },
   'me/device': { name: 'device' },
   'sign-in': { name: 'sign-in' },
 };
 const ID = '([0-9a-fA-F-]{8,64})';
-const WITH_ID: [RegExp, 'customer' | 'customer-edit' | 'visit' | 'decide'][] = [
+const WITH_ID: [RegExp, 'customer' | 'customer-edit' | 'follow-up' | 'visit' | 'decide'][] = [
   [new RegExp(`^customers/${ID}$`), 'customer'],
   [new RegExp(`^customers/${ID}/edit$`), 'customer-edit'],
   [new RegExp(`^visits/${ID}$`), 'visit'],
+  [new RegExp(`^follow-ups/${ID}$`), 'follow-up'],
   [new RegExp(`^decide/${ID}$`), 'decide'],
 ];
 

@@ -58,6 +58,9 @@ export {
   decisionOn,
   comments,
   followUps,
+  followUp,
+  followUpsSince,
+  followUpsOf,
   notices,
   outbox,
 } from './views';
@@ -99,7 +102,7 @@ export { decide, undoDecide, commitDecision } from './decisions';
 export { requestCorrection, addComment, restoreValue } from './records';
 
 /**
- * Promises: `addFollowUp` -> id, `completeFollowUp`, `reopenFollowUp`, `cancelFollowUp`, `editFollowUp`; all work offline.
+ * Promises: `addFollowUp` -> id, `completeFollowUp` -> how to take it back, `reopenFollowUp`, `cancelFollowUp`, `editFollowUp`; all work offline.
  * The inbox: `notices` (live), `readNotice`, `snoozeNotice(id, until)`.
  */
 export {

@@ -713,33 +713,43 @@ export class Model {
 
   // ---- follow-ups and comments -----------------------------------------------------------------------------------
 
-  /** Follow-ups that are open, those due first first. */
-  followUps(): FollowUp[] {
-    const out: FollowUp[] = [];
-    for (const id of this.ids('follow_up')) {
-      const v = this.value('follow_up', id);
-      const d = v?.data;
-      if (!v || !d || d['archived'] === true || (text(d['status']) ?? 'open') !== 'open') continue;
-      const customer = typeof d['customer_id'] === 'string' ? this.customer(d['customer_id']) : undefined;
-      out.push({
-        id,
-        version: v.version,
-        status: 'open',
-        customerId: customer?.id ?? text(d['customer_id']),
-        customerName: customer?.name ?? '',
-        visitId: text(d['visit_id']),
-        ownerId: text(d['owner_id']) ?? (v.version === 0 ? this.me : null),
-        kind: String(d['kind'] ?? ''),
-        subject: String(d['subject'] ?? ''),
-        note: String(d['note'] ?? ''),
-        dueDate: text(d['due_date']),
-        dueTime: text(d['due_time'])?.slice(0, 5) ?? null,
-        dueZone: text(d['due_zone']),
-        receipt: this.receipt('follow_up', id),
-      });
-    }
+  followUp(id: Id): FollowUp | undefined {
+    const v = this.value('follow_up', id);
+    if (!v) return undefined;
+    const d = v.data;
+    const customer = typeof d['customer_id'] === 'string' ? this.customer(d['customer_id']) : undefined;
+    const done = (d['done'] as Moment | null | undefined) ?? null;
+    return {
+      id,
+      version: v.version,
+      status: (text(d['status']) ?? 'open') as FollowUp['status'],
+      customerId: customer?.id ?? text(d['customer_id']),
+      customerName: customer?.name ?? '',
+      visitId: text(d['visit_id']),
+      ownerId: text(d['owner_id']) ?? (v.version === 0 ? this.me : null),
+      kind: String(d['kind'] ?? ''),
+      subject: String(d['subject'] ?? ''),
+      note: String(d['note'] ?? ''),
+      dueDate: text(d['due_date']),
+      dueTime: text(d['due_time'])?.slice(0, 5) ?? null,
+      dueZone: text(d['due_zone']),
+      doneAt: done && d['status'] === 'done' ? bestTime(done) : null,
+      receipt: this.receipt('follow_up', id),
+    };
+  }
+
+  /** Follow-ups that are open, and those done at `doneSince` (ms) or later; those due first first. */
+  followUps(doneSince = Infinity): FollowUp[] {
+    const wanted = (d: Data) => {
+      if (d['archived'] === true) return false;
+      if (d['status'] !== 'done') return (text(d['status']) ?? 'open') === 'open';
+      const done = d['done'] as Moment | null | undefined;
+      return !!done && bestTime(done) >= doneSince;
+    };
     const due = (f: FollowUp) => `${f.dueDate ?? '9999'} ${f.dueTime ?? '24:00'}`;
-    return out.sort((a, b) => due(a).localeCompare(due(b)));
+    return this.having('follow_up', wanted)
+      .map((id) => this.followUp(id)!)
+      .sort((a, b) => due(a).localeCompare(due(b)));
   }
 
   /** The inbox, newest first. */

@@ -47,11 +47,14 @@ export async function addFollowUp(input: FollowUpInput): Promise<Id> {
   return id;
 }
 
-/** Done, at this moment. Nothing happens to one that is done already. */
-export async function completeFollowUp(id: Id): Promise<void> {
+/**
+ * Done, at this moment. Nothing happens to one that is done already. Resolves with what takes it back, also where the
+ * follow-up is no longer on this phone by then: a leader holds those of others only while they are open.
+ */
+export async function completeFollowUp(id: Id): Promise<() => Promise<void>> {
   const { data, version } = known('follow_up', id);
   const from = data['status'] ?? 'open';
-  if (from === 'done') return;
+  if (from === 'done') return () => reopenFollowUp(id);
   if (from !== 'open') throw new SaveError('NOT_ALLOWED', `${String(from)} cannot be done`);
   await save([
     wanted(
@@ -62,14 +65,25 @@ export async function completeFollowUp(id: Id): Promise<void> {
       version,
     ),
   ]);
+  return () => (needDesk().model.value('follow_up', id) ? reopenFollowUp(id) : back(id, 'done', version));
 }
 
 /** Takes back "done" or "cancelled". */
 export async function reopenFollowUp(id: Id): Promise<void> {
   await go(id, 'open');
 }
-export async function cancelFollowUp(id: Id): Promise<void> {
+/** Nothing is owed any more. Resolves with what takes it back, as `completeFollowUp` does. */
+export async function cancelFollowUp(id: Id): Promise<() => Promise<void>> {
+  const { version } = known('follow_up', id);
   await go(id, 'cancelled');
+  return () =>
+    needDesk().model.value('follow_up', id) ? reopenFollowUp(id) : back(id, 'cancelled', version);
+}
+
+async function back(id: Id, from: 'done' | 'cancelled', version: number): Promise<void> {
+  await save([
+    wanted('follow_up', id, 'update', [{ field: 'status', op: 'go', old: from, new: 'open' }], version),
+  ]);
 }
 
 async function go(id: Id, to: 'open' | 'cancelled'): Promise<void> {

@@ -444,6 +444,8 @@ export interface FollowUp {
   /** `HH:MM`; null: all day. */
   dueTime: string | null;
   dueZone: string | null;
+  /** When it was done (ms since 1970, best time); null while it is not. */
+  doneAt: number | null;
   receipt: Receipt;
 }
 

@@ -126,6 +126,24 @@ export function comments(kind: CommentedKind, id: Id): Readable<Comment[]> {
 /** Open follow-ups that this phone knows, those due first first. */
 export const followUps: Readable<FollowUp[]> = view<FollowUp[]>(['followUp'], [], (m) => m.followUps());
 
+/** Undefined while unknown; done and cancelled ones included. */
+export function followUp(id: Id): Readable<FollowUp | undefined> {
+  return view(['followUp'], undefined, (m) => m.followUp(id));
+}
+
+/** Open follow-ups and those done at `since` (ms since 1970) or later. */
+export function followUpsSince(since: number): Readable<FollowUp[]> {
+  return view<FollowUp[]>(['followUp'], [], (m) => m.followUps(since));
+}
+
+/** Open follow-ups of a customer that this phone knows, those due first first. */
+export function followUpsOf(customer: Id): Readable<FollowUp[]> {
+  return view<FollowUp[]>(['followUp'], [], (m) => {
+    const stands = m.survivor(customer);
+    return m.followUps().filter((f) => f.customerId === stands);
+  });
+}
+
 /** The inbox, newest first. */
 export const notices: Readable<Notice[]> = view<Notice[]>(['notice'], [], (m) => m.notices());
 

@@ -10,6 +10,7 @@ export const en = {
   customers: 'Customers',
   myVisits: 'My visits',
   visits: 'Visits',
+  followUps: 'Follow-ups',
   board: 'Board',
   review: 'Review',
   me: 'Me',

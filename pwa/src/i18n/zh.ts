@@ -9,6 +9,7 @@ export const zh: Words = {
   customers: '客户',
   myVisits: '我的拜访',
   visits: '拜访',
+  followUps: '跟进',
   review: '待复核',
   board: '团队看板',
   me: '我',
