@@ -93,7 +93,7 @@ async function show(told: Payload): Promise<void> {
 }
 
 async function count(unread?: number): Promise<void> {
-  const badge = self.navigator as Navigator & { setAppBadge?: (n: number) => Promise<void> };
+  const badge = self.navigator as WorkerNavigator & { setAppBadge?: (n: number) => Promise<void> };
   if (unread !== undefined) await badge.setAppBadge?.(unread).catch(() => {});
 }
 
