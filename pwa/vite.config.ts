@@ -19,7 +19,7 @@ export default defineConfig({
       // A new version waits until the person says yes: an open form is never reloaded under a hand.
       registerType: 'prompt',
       injectRegister: false,
-      includeAssets: ['icon.svg', 'apple-touch-icon.png'],
+      includeAssets: ['icon.svg', 'apple-touch-icon.png', 'badge-96.png'],
       // Icons and the manifest are added by the plugin itself.
       injectManifest: { globPatterns: ['**/*.{js,css,html}'] },
       manifest: {

@@ -16,6 +16,8 @@ describe('an address', () => {
     expect(placeOf('/invite/abc.def')).toEqual({ name: 'invite', secret: 'abc.def' });
     expect(placeOf('/invite/upload/abc.def')).toEqual({ name: 'upload', secret: 'abc.def' });
     expect(placeOf('/me/device')).toEqual({ name: 'device' });
+    expect(placeOf('/me/reminders')).toEqual({ name: 'reminders' });
+    expect(placeOf('/inbox')).toEqual({ name: 'inbox' });
     expect(placeOf(`/customers/${ID}/edit`)).toEqual({ name: 'customer-edit', id: ID });
   });
 

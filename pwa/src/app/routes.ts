@@ -12,7 +12,7 @@ export type Place =
         | 'visit-past'
         | 'visit-plan';
     }
-  | { name: 'board' | 'review' | 'me' | 'device' | 'sign-in' | 'not-found' }
+  | { name: 'board' | 'review' | 'me' | 'device' | 'inbox' | 'reminders' | 'sign-in' | 'not-found' }
   | { name: 'customer' | 'customer-edit' | 'follow-up' | 'visit' | 'decide'; id: string }
   | { name: 'invite' | 'upload'; secret: string };
 
@@ -30,6 +30,8 @@ const PLAIN: Record<string, Place> = {
   'follow-ups': { name: 'follow-ups' },
   me: { name: 'me' },
   'me/device': { name: 'device' },
+  'me/reminders': { name: 'reminders' },
+  inbox: { name: 'inbox' },
   'sign-in': { name: 'sign-in' },
 };
 const ID = '([0-9a-fA-F-]{8,64})';

@@ -123,6 +123,7 @@ export {
  */
 export {
   push,
+  lookAtPush,
   enablePush,
   disablePush,
   pushDevices,

@@ -135,10 +135,16 @@ export async function readNotice(id: Id, read = true): Promise<void> {
   await save([wanted('notice', id, 'update', [{ field: 'status', op: 'go', old: from, new: to }], version)]);
 }
 
-/** Comes back at `until` (ms since 1970, server time); read until then. Works without network. */
-export async function snoozeNotice(id: Id, until: number): Promise<void> {
+/** Comes back at `until` (ms since 1970, server time), null: not at all; read until then. Works without network. */
+export async function snoozeNotice(id: Id, until: number | null): Promise<void> {
   const { data, version } = known('notice', id);
-  const ops: Op[] = [set('snoozed_until', new Date(until).toISOString(), data['snoozed_until'] ?? null)];
+  const ops: Op[] = [
+    set(
+      'snoozed_until',
+      until === null ? null : new Date(until).toISOString(),
+      data['snoozed_until'] ?? null,
+    ),
+  ];
   if (data['status'] !== 'read')
     ops.push({ field: 'status', op: 'go', old: data['status'] ?? 'unread', new: 'read' });
   await save([wanted('notice', id, 'update', ops, version)]);

@@ -14,6 +14,7 @@ export const en = {
   board: 'Board',
   review: 'Review',
   me: 'Me',
+  inbox: (unread: number): string => (unread > 0 ? `Inbox, ${unread} unread` : 'Inbox'),
   settings: 'Settings',
   mainMenu: 'Main menu',
   deeds: 'What to do here',

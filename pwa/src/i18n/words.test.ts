@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { boardWords } from './board';
 import { deviceWords } from './device';
 import { en } from './en';
+import { followUpWords } from './followups';
+import { inboxWords } from './inbox';
 import { photoWords } from './photos';
 import { recordWords } from './records';
 import { territoryWords } from './territory';
@@ -23,6 +25,8 @@ describe('words', () => {
   const rooms = {
     board: boardWords,
     device: deviceWords,
+    followUps: followUpWords,
+    inbox: inboxWords,
     photos: photoWords,
     records: recordWords,
     territory: territoryWords,

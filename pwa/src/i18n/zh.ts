@@ -13,6 +13,7 @@ export const zh: Words = {
   review: '待复核',
   board: '团队看板',
   me: '我',
+  inbox: (unread) => (unread > 0 ? `收件箱，${unread} 条未读` : '收件箱'),
   settings: '设置',
   mainMenu: '主菜单',
   deeds: '此处可做的事',

@@ -12,6 +12,8 @@ export interface Frame {
     contactAt: number | null;
     href: string;
   };
+  /** Notices in the inbox that were not looked at. */
+  readonly unread: number;
   /** The sentence of the offline strip, or null. */
   readonly offline: string | null;
   /** Lines under the header. `alert`: something was not saved. A line with `form: false` never shows over a form. */
