@@ -29,7 +29,8 @@ class Browser:
     """One Chromium on one profile folder.
 
     `phone` gives it the size, touch and user agent of a small Android phone. An ordinary context is "incognito" to
-    Chromium (no push, not installable), so the context is always a persistent one.
+    Chromium (no push, not installable), so the context is always a persistent one. Without `permissions` the profile's own
+    count; `ignore_default_args` leaves switches out, of Playwright's and of ours.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Browser:
         locale: str = "en-GB",
         time_zone: str = "Europe/London",
         geolocation: dict[str, float] | None = None,
-        permissions: tuple[str, ...] = PERMISSIONS,
+        permissions: tuple[str, ...] | None = PERMISSIONS,
         switches: tuple[str, ...] = (),
         **options: Any,
     ) -> None:
@@ -53,8 +54,8 @@ class Browser:
         self.context = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=chromium(),
-            args=[*SWITCHES, *switches],
-            permissions=list(permissions),
+            args=[*(one for one in SWITCHES if one not in options.get("ignore_default_args", ())), *switches],
+            permissions=None if permissions is None else list(permissions),
             geolocation=geolocation or LONDON,
             locale=locale,
             timezone_id=time_zone,

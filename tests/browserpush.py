@@ -1,0 +1,249 @@
+"""What Chromium asks of its maker for push, on this machine: a stock browser subscribes and is reached without the internet.
+
+Three parts of Google's cloud messaging as a browser meets them: check-in and registration (HTTP) and the connection that
+messages come down (TLS, framed protocol buffers). Only the fields that Chromium reads are written. The messages
+themselves stay sealed: what opens them is in the browser.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import http.server
+import ipaddress
+import socket
+import ssl
+import struct
+import threading
+import urllib.parse
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+# Tags of the connection's frames: https://chromium.googlesource.com/chromium/src/+/main/google_apis/gcm/base/mcs_util.h
+HEARTBEAT, HEARTBEAT_ACK, LOGIN_ANSWER, DATA = 0, 1, 3, 8
+PREFERENCES = '{"profile": {"default_content_setting_values": {"notifications": 1}}}'
+"""A profile in which the person said yes to notifications: push does not see a permission that the driver gives."""
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _field(number: int, value: int | str | bytes) -> bytes:
+    """One field of a protocol buffer: a number as a varint, text and bytes with their length."""
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    raw = value.encode() if isinstance(value, str) else value
+    return _varint(number << 3 | 2) + _varint(len(raw)) + raw
+
+
+def _fixed64(number: int, value: int) -> bytes:
+    return _varint(number << 3 | 1) + struct.pack("<Q", value)
+
+
+def _frame(tag: int, body: bytes) -> bytes:
+    return bytes([tag]) + _varint(len(body)) + body
+
+
+class BrowserPush:
+    """Serves until `close`. `switches` are what Chromium is started with, `base` takes messages as a push service does.
+
+    `taken` counts the messages that were accepted; one for a browser that is away waits until it connects again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.taken = 0
+        self._tokens: dict[str, dict[str, str]] = {}
+        self._waiting: list[bytes] = []
+        self._browser: ssl.SSLSocket | None = None
+        self._lock = threading.RLock()
+        self._http = self._serve_http()
+        certificate, self._pin = _certificate(folder)
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(certificate)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def base(self) -> str:
+        """The origin that messages are sent to, whatever a subscription's endpoint names."""
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    @property
+    def switches(self) -> tuple[str, ...]:
+        """Lead Chromium here instead of to its maker."""
+        return (
+            f"--gcm-checkin-url={self.base}/checkin",
+            f"--gcm-registration-url={self.base}/register",
+            f"--gcm-mcs-endpoint=https://127.0.0.1:{self._listening.getsockname()[1]}",
+            f"--ignore-certificate-errors-spki-list={self._pin}",
+        )
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._listening.close()
+        self._http.shutdown()
+        self._http.server_close()
+
+    # -- over HTTP -----------------------------------------------------------------------------------------------------
+
+    def _serve_http(self) -> http.server.ThreadingHTTPServer:
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                status, kind, answer = outer._answer(self.path, body)
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            do_GET = do_POST
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server
+
+    def _answer(self, path: str, body: bytes) -> tuple[int, str, bytes]:
+        if path.startswith("/checkin"):
+            # stats_ok, android_id, security_token
+            return (
+                200,
+                "application/x-protobuf",
+                _field(1, 1) + _fixed64(7, 0x52_6F_75_6E) + _fixed64(8, 0x64_73),
+            )
+        if path.startswith("/register"):
+            asked = dict(urllib.parse.parse_qsl(body.decode()))
+            token = uuid.uuid4().hex
+            if asked.get("delete") == "true":
+                token = asked.get("X-subtype", token)
+            else:
+                self._tokens[token] = asked
+            return 200, "text/plain", f"token={token}".encode()
+        found = self._tokens.get(path.rpartition("/")[2])
+        if found is None:
+            return 410, "text/plain", b""
+        self._post(found, body)
+        return 201, "text/plain", b""
+
+    # -- over the browser's connection ---------------------------------------------------------------------------------
+
+    def _post(self, to: dict[str, str], sealed: bytes) -> None:
+        """A data message: id, from, category, what it is for and how it is sealed, persistent id, raw data."""
+        message = _field(2, uuid.uuid4().hex) + _field(3, to["sender"]) + _field(5, to["app"])
+        for key, value in (("subtype", to["X-subtype"]), ("content-encoding", "aes128gcm")):
+            message += _field(7, _field(1, key) + _field(2, value))
+        message += _field(9, uuid.uuid4().hex) + _field(21, sealed)
+        with self._lock:
+            self.taken += 1
+            self._waiting.append(_frame(DATA, message))
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            while self._waiting and self._browser is not None:
+                try:
+                    self._browser.sendall(self._waiting[0])
+                except OSError:
+                    self._browser = None
+                else:
+                    del self._waiting[0]
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._speak, args=(connection,), daemon=True).start()
+
+    def _speak(self, raw: socket.socket) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            connection = self._tls.wrap_socket(raw, server_side=True)
+            version = _read(connection, 1)
+            frames = _frames(connection)
+            next(frames)  # the login
+            connection.sendall(
+                version + _frame(LOGIN_ANSWER, _field(1, "rounds") + _field(5, 0) + _field(6, 1))
+            )
+            with self._lock:
+                self._browser = connection
+            self._hand_over()
+            for tag, _ in frames:
+                if tag == HEARTBEAT:
+                    connection.sendall(_frame(HEARTBEAT_ACK, b""))
+
+
+def _frames(connection: ssl.SSLSocket) -> Iterator[tuple[int, bytes]]:
+    while True:
+        tag = _read(connection, 1)[0]
+        length = shift = 0
+        while True:
+            byte = _read(connection, 1)[0]
+            length |= (byte & 127) << shift
+            shift += 7
+            if not byte & 128:
+                break
+        yield tag, _read(connection, length)
+
+
+def _read(connection: ssl.SSLSocket, length: int) -> bytes:
+    out = b""
+    while len(out) < length:
+        more = connection.recv(length - len(out))
+        if not more:
+            raise EOFError
+        out += more
+    return out
+
+
+def _certificate(folder: Path) -> tuple[Path, str]:
+    """A key and certificate for this machine in one file, and the pin by which Chromium accepts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=7))
+        .add_extension(here, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "push.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return path, base64.b64encode(hashlib.sha256(public).digest()).decode()
