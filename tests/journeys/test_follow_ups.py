@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
@@ -26,6 +27,13 @@ def until(page: Page, holds: Callable[[], bool]) -> None:
     """Waits for something outside the page, while the page lives on."""
     while not holds():
         page.wait_for_timeout(50)
+
+
+def faults(page: Page) -> list[str]:
+    """What axe reports, each with the element it means."""
+    page.evaluate("Promise.all(document.getAnimations().map(a => a.finished)).then(() => true)")
+    found = Axe().run(page).response["violations"]
+    return [f"{v['id']}: {node['html'][:200]}" for v in found for node in v["nodes"]]
 
 
 def test_a_promise_made_and_kept_without_signal_comes_to_the_lead_and_goes_again(
@@ -68,6 +76,11 @@ def test_a_promise_made_and_kept_without_signal_comes_to_the_lead_and_goes_again
     mia.get_by_role("link", name="Follow-ups").first.click()
     expect(mia.get_by_role("heading", name="Rob")).to_contain_text("1 open")
     expect(mia.get_by_role("link", name="Send the quote for 24 cases")).to_be_visible()
+    assert faults(mia) == []
+    mia.get_by_role("button", name="Change: Send the quote for 24 cases").click()
+    mia.get_by_label("Owner").select_option(label="Ria")
+    assert faults(mia) == []
+    mia.get_by_role("button", name="Close").click()
 
     # Kept without signal, taken back, kept again; the row stays where it was while one looks.
     rob.context.set_offline(True)
@@ -78,6 +91,7 @@ def test_a_promise_made_and_kept_without_signal_comes_to_the_lead_and_goes_again
     expect(kept).not_to_be_checked()
     kept.click()
     expect(kept).to_be_checked()
+    assert faults(rob) == []
     assert len(of_rob(beat, "open")) == 1
     rob.context.set_offline(False)
     until(rob, lambda: len(of_rob(beat, "done")) == 1)
@@ -92,6 +106,7 @@ def test_a_promise_made_and_kept_without_signal_comes_to_the_lead_and_goes_again
     expect(rob.get_by_role("button", name="Open again")).to_be_visible()
     expect(rob).to_have_url(f"{live_server.url}/follow-ups/{owed['id']}")
     expect(rob.get_by_role("button", name="Undo")).to_be_visible()
+    assert faults(rob) == []
     rob.goto(f"{live_server.url}/follow-ups/{owed['id']}?do=call")
     rob.get_by_role("button", name="Open again").click()
     expect(rob.get_by_role("link", name=f"Call {SHOP}")).to_have_attribute("href", "tel:+442079460000")

@@ -14,7 +14,6 @@ const en = {
     [late ? `${late} late` : '', `${today} today`, `${week} this week`].filter(Boolean).join(' · '),
   nothing: 'Nothing is owed to anybody.',
   nothingTeam: 'Nobody in your teams owes anything.',
-  nothingHere: 'Nothing is owed here.',
   make: 'New follow-up',
   makeFor: (name: string) => `Follow-up: ${name}`,
   title: 'Follow-up',
@@ -27,7 +26,7 @@ const en = {
   due: 'Due',
   noDue: 'No day set',
   allDay: 'all day',
-  templates: { tomorrow: 'Tomorrow 09:00', days3: 'In 3 days', monday: 'Monday 10:00' },
+  templates: { tomorrow: 'Tomorrow 09:00', days3: 'In 3 days', monday: 'Next Monday 10:00' },
   own: 'Another day',
   note: 'Note',
   owner: 'Owner',
@@ -35,7 +34,6 @@ const en = {
   ownersLate: (open: number, late: number) => `${open} open${late ? `, ${late} late` : ''}`,
   lateBy: (length: string) => `${length} late`,
   days: (n: number) => `${n} day${s(n)}`,
-  leadSees: 'Your lead sees it too',
   doneNow: (subject: string) => `Done: ${subject}`,
   doneAt: (time: string) => `Done ${time}`,
   markDone: (subject: string) => `Done: ${subject}`,
@@ -49,12 +47,10 @@ const en = {
   changed: 'Change saved',
   callFirst: (name: string) => `Call ${name}`,
   noPhone: 'No phone number is known.',
-  fromVisit: 'From this visit',
   gone: 'This follow-up is not on this phone. It may be done, or with somebody else.',
   promise: 'Remind me',
   promiseDefault: 'Get in touch again',
   promiseKept: (when: string) => `Follow-up: ${when}`,
-  failed: 'Not saved. Try again.',
 };
 
 export type FollowUpWords = typeof en;
@@ -72,7 +68,6 @@ const zh: FollowUpWords = {
     [late ? `${late} 项逾期` : '', `今天 ${today} 项`, `本周 ${week} 项`].filter(Boolean).join(' · '),
   nothing: '没有待跟进的事项。',
   nothingTeam: '你的团队没有待跟进的事项。',
-  nothingHere: '这里没有待跟进的事项。',
   make: '新建跟进',
   makeFor: (name) => `跟进：${name}`,
   title: '跟进',
@@ -93,7 +88,6 @@ const zh: FollowUpWords = {
   ownersLate: (open, late) => `${open} 项未完成${late ? `，${late} 项逾期` : ''}`,
   lateBy: (length) => `逾期 ${length}`,
   days: (n) => `${n} 天`,
-  leadSees: '主管也能看到',
   doneNow: (subject) => `已完成：${subject}`,
   doneAt: (time) => `${time} 完成`,
   markDone: (subject) => `完成：${subject}`,
@@ -107,12 +101,10 @@ const zh: FollowUpWords = {
   changed: '更改已保存',
   callFirst: (name) => `打电话给${name}`,
   noPhone: '没有电话号码。',
-  fromVisit: '来自这次拜访',
   gone: '这项跟进不在本机。可能已完成，或已转给他人。',
   promise: '提醒我',
   promiseDefault: '再次联系',
   promiseKept: (when) => `跟进：${when}`,
-  failed: '未能保存，请再试。',
 };
 
 export const followUpWords = { en, zh };

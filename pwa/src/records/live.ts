@@ -1,4 +1,4 @@
-import type { Customer, Visit } from '../data';
+import type { Customer, FollowUp, Visit } from '../data';
 
 /** The value a record has now, by the field's name on the wire; undefined for a field a screen does not hold. */
 export function ofCustomer(c: Customer, field: string): unknown {
@@ -41,6 +41,22 @@ export function ofVisit(v: Visit, field: string): unknown {
     check_in_fix: v.checkInFix,
     check_in_best_fix: v.checkInBestFix,
     check_out_fix: v.checkOutFix,
+  };
+  return known[field];
+}
+
+export function ofFollowUp(f: FollowUp, field: string): unknown {
+  const known: Record<string, unknown> = {
+    customer_id: f.customerId,
+    visit_id: f.visitId,
+    owner_id: f.ownerId,
+    kind: f.kind,
+    subject: f.subject,
+    note: f.note,
+    due_date: f.dueDate,
+    due_time: f.dueTime,
+    due_zone: f.dueZone,
+    status: f.status,
   };
   return known[field];
 }

@@ -2,6 +2,7 @@ import { fromStore, get } from 'svelte/store';
 import {
   customer as customerOf,
   customers,
+  followUp as followUpOf,
   getServerVisit,
   parked,
   visit as visitOf,
@@ -85,6 +86,15 @@ export function subjectOf(kind: string, id: string): Subject {
       href: `/visits/${id}`,
       zone: far.server?.zone ?? i18n.zone,
       repId: far.rep.id,
+    };
+  }
+  if (kind === 'follow_up') {
+    const f = get(followUpOf(id));
+    return {
+      ...plain,
+      name: f?.subject ?? '',
+      note: record.kind(kind),
+      href: f ? `/follow-ups/${id}` : null,
     };
   }
   return kind ? { ...plain, note: record.kind(kind) } : plain;
