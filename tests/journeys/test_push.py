@@ -171,5 +171,8 @@ def test_a_reminder_reaches_the_closed_app_once_and_a_tap_opens_what_is_due(
     until(lambda: rows(world, Subscription)[0]["opened_at"], page)
     until(lambda: rows(world, Notice)[0]["status"] == "read", page)
     assert worker.evaluate("async () => (await self.registration.getNotifications()).length") == 0
+
+    server.stop()  # what was told is on the phone
     page.goto(f"{server.url}/inbox")
+    expect(page.get_by_role("link", name="Send the quote")).to_be_visible()
     expect(page.get_by_role("img", name="Unread")).to_have_count(0)

@@ -160,7 +160,7 @@ function takeDrafts(model: Model, drafts: DraftRow[]): Set<string> {
 }
 
 async function fetchRest(at: Desk): Promise<void> {
-  for (const kinds of [['customer'], ['visit'], ['follow_up', 'comment', 'decision']]) {
+  for (const kinds of [['customer'], ['visit'], ['follow_up', 'comment', 'decision', 'notice']]) {
     await quiet(FIRST_PAINT_MS);
     const rows = await Promise.all(kinds.map((kind) => at.replica.byKind(kind)));
     if (desk !== at) return;
