@@ -36,7 +36,12 @@ class LiveServer:
         state_dir.mkdir(parents=True, exist_ok=True)
         self.log = state_dir / f"server-{self.port}.log"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("ROUNDS_")},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                # Another build of the pages may be tested; nothing else of this machine's settings.
+                if name == "ROUNDS_PWA" or not name.startswith("ROUNDS_")
+            },
             "ROUNDS_DATABASE_URL": database_url,
             "ROUNDS_STATE": str(state_dir),
             "ROUNDS_SECRET": "only-for-tests-" * 3,
