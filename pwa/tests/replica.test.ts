@@ -164,3 +164,16 @@ test('an answer of the reading side is found again, and only the last 60 are kep
   expect((await replica.lastSeen('/api/board?date=64'))?.etag).toBe('"64"');
   expect(await replica.lastSeen('/api/board?date=0')).toBeUndefined();
 });
+
+test('of old visits those that are over are let go of, not those still to be made or under way', async () => {
+  const server = new Server();
+  const phone = await Phone.make();
+  const day = '2026-01-05';
+  for (const status of ['planned', 'open', 'done', 'missed'])
+    server.put('visit', status, { status, planned_date: day, server: { day } }, ['person:me']);
+  server.put('visit', 'new', { status: 'done', server: { day: '2026-01-06' } }, ['person:me']);
+  await phone.exchange(server);
+  await phone.desk.replica.pruneVisits('2026-01-06', new Set());
+  expect([...(await phone.held()).keys()].sort()).toEqual(['visit new', 'visit open', 'visit planned']);
+  phone.close();
+});

@@ -109,7 +109,7 @@ class Revision(Model):
 class Position(Model):
     """That an entity is, or until `removed_at` was, in a scope: one row each, moved to the version of each change.
 
-    `day` is the visit's day, so that a pull can leave out what is older than the window.
+    `day` is the day of a visit that is over, so that a pull can leave out what is older than the window.
     """
 
     __tablename__ = "position"

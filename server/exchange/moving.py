@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, case, null, select
 
 from server.customers.model import Customer
 from server.db import Model, upsert
 from server.exchange.model import Amendment, Conflict, Decision, Parked, Position
-from server.exchange.work import Row, Work
+from server.exchange.work import UNDER_WAY, Row, Work
 from server.followups.model import Comment, FollowUp
 from server.visits.model import Visit
 from sync.mutation import Mutation, Op
@@ -72,11 +72,10 @@ def tell_new_leads(work: Work) -> None:
     for person, (old, new) in work.team_moves.items():
         for kind, (model, (whose, when)) in _AWAITED.items():
             table: Any = model.__table__
-            day = table.c.day if "day" in table.c else None
-            columns = [table.c.id] if day is None else [table.c.id, day]
-            statement = select(*columns).where(table.c.org_id == work.org_id, whose == person)
-            found = work.connection.execute(statement if when is None else statement.where(when)).all()
-            days = {row[0]: row[1] if day is not None else None for row in found}
+            day = case((Visit.status.not_in(UNDER_WAY), Visit.day)) if model is Visit else null()
+            statement = select(table.c.id, day).where(table.c.org_id == work.org_id, whose == person)
+            found = work.connection.execute(statement if when is None else statement.where(when))
+            days: dict[str, str | None] = {row[0]: row[1] for row in found}
             about = {"org": work.org_id, "kind": kind, "ids": list(days)}
             told: list[tuple[str, str, str | None]] = [(kind, entity, days[entity]) for entity in days]
             for name, said in _SAID.items() if days else ():

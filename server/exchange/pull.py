@@ -19,7 +19,7 @@ from sync import scopes
 from sync.scopes import Cursor, Plan, Token
 
 WINDOW = timedelta(days=180)
-"""How far back a phone holds its own visits."""
+"""How far back a phone that reads anew holds own visits that are over."""
 
 MOST_ROWS = 1000
 FEWEST_ROWS = 10
@@ -135,6 +135,9 @@ def _page(
         by_position.setdefault(position, []).append(scope)
     place: Any = (Position.version, Position.kind, Position.id)
     since = (now - WINDOW).date().isoformat()
+    # What was never sent need not be taken back, and what is old need not be sent; but who may hold it by now is told of
+    # every change of it.
+    anew = (Position.removed_at.is_(None), or_(Position.day.is_(None), Position.day >= since))
     statement = (
         select(Position.version, Position.kind, Position.id, Position.scope, Position.removed_at)
         .where(
@@ -145,13 +148,11 @@ def _page(
                     and_(
                         Position.scope.in_(names),
                         Position.version > position,
-                        # what was never sent need not be taken back
-                        *([Position.removed_at.is_(None)] if position == 0 else []),
+                        *(anew if position == 0 else ()),
                     )
                     for position, names in by_position.items()
                 )
             ),
-            or_(Position.day.is_(None), Position.day >= since),
         )
         .order_by(*place)
         .limit(limit + _MOST_SCOPES_OF_AN_ENTITY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, or_, select
 from server.customers.model import Customer
 from server.db import upsert
 from server.exchange.kinds import COMMENT, MADE, WRITABLE, Kind
-from server.exchange.model import Batch, Client, Journal, Parked, Position, Revision, Suggestion
+from server.exchange.model import Batch, Client, Decision, Journal, Parked, Position, Revision, Suggestion
 from server.followups.model import Comment
 from server.people.grant import held, parents_of
 from server.people.model import Grant, Organisation, Setting
@@ -27,6 +27,8 @@ from sync.reconcile import Entity
 EVIDENCE_WINDOW = timedelta(days=90)
 """How long after losing a customer what happened there is still taken from its author (PROTOCOL, Rights)."""
 
+UNDER_WAY = ("planned", "open")
+"""States of a visit that is not over: phones hold it however old it is."""
 
 SHARING = "share_team_customers"
 """The setting of an organisation that closes its teams' customers to all but their owners and leads when it is false."""
@@ -84,11 +86,14 @@ _SUGGESTED = select(Suggestion.__table__).where(
         Suggestion.customer_id.in_(bindparam("ids", expanding=True)),
         Suggestion.into.in_(bindparam("ids", expanding=True)),
     ),
-    Suggestion.status == "open",
 )
 
 _MERGED = select(Customer.id).where(
     Customer.org_id == bindparam("org"), Customer.merged_into.in_(bindparam("ids", expanding=True))
+)
+
+_DECISIONS = select(Decision.id, Decision.on_id, Decision.author_id).where(
+    Decision.org_id == bindparam("org"), Decision.on_id.in_(bindparam("ids", expanding=True))
 )
 
 _COMMENTS = select(Comment.id, Comment.on_kind, Comment.on_id, Comment.created_by).where(
@@ -271,6 +276,9 @@ class Work:
         if kind in WRITABLE:
             row = self.row(kind, identity)
             return self.audience(row) if row.entity is not None else set()
+        if kind == "suggestion":  # its customer may have changed hands in this very transaction
+            suggestion = self.thing(kind, identity)
+            return self._asked(suggestion) if suggestion else set()
         key = (kind, identity)
         if key in self.made and self._things.get(key) is None:
             return self._concerns(kind, self.made[key])
@@ -633,7 +641,7 @@ class Work:
         for row in changed:
             now_in = self.audience(row)
             before = known.get((row.kind.name, row.id), set())
-            day = row.columns.get("day")
+            day = row.columns.get("day") if row.values().get("status") not in UNDER_WAY else None
             for scope in now_in | before:
                 positions.append(self._position(scope, row.kind.name, row.id, scope not in now_in, day))
             if row.was is not None and now_in != before and row.kind.name in COMMENT.on:
@@ -648,6 +656,9 @@ class Work:
         """Positions of what the server made or changed of its own: of what was there already, where it is told."""
         positions = []
         for (kind, entity), made in self.made.items():
+            if kind == "suggestion" and self._things.get((kind, entity)):
+                positions += self._tell_of_suggestions([made], whole=True)
+                continue
             told = self._concerns(kind, made) if self._things.get((kind, entity)) is None else None
             scopes = self.told(kind, entity) if told is None else told
             positions += [self._position(scope, kind, entity, False, None) for scope in sorted(scopes)]
@@ -702,21 +713,36 @@ class Work:
         if not moved:
             return []
         stored = self.connection.execute(_SUGGESTED, {"org": self.org_id, "ids": moved}).mappings()
-        return self._tell_of_suggestions(map(dict, stored))
+        return self._tell_of_suggestions(
+            [dict(row) for row in stored if ("suggestion", row["id"]) not in self.made]
+        )
 
-    def _tell_of_suggestions(self, stored: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Positions of stored suggestions in the audiences they enter and leave."""
-        waiting = {row["id"]: row for row in stored if ("suggestion", row["id"]) not in self.made}
+    def _tell_of_suggestions(
+        self, suggestions: Collection[Mapping[str, Any]], *, whole: bool = False
+    ) -> list[dict[str, Any]]:
+        """Positions of stored suggestions, and of what was decided about them, in the audiences they enter and leave.
+
+        `whole`: the suggestions changed, so those who go on seeing them are told, too.
+        """
+        if not suggestions:
+            return []
+        ids = [row["id"] for row in suggestions]
+        told: dict[str, set[str]] = {}
+        about = {"org": self.org_id, "kinds": ["suggestion"], "ids": ids}
+        for scope, _, entity in self.connection.execute(_TOLD, about):
+            told.setdefault(entity, set()).add(scope)
+        said: dict[str, list[tuple[str, str]]] = {}
+        for entity, on, author in self.connection.execute(_DECISIONS, {"org": self.org_id, "ids": ids}):
+            if not self._is_changed("decision", entity):
+                said.setdefault(on, []).append((entity, f"person:{author}"))
         positions = []
-        if waiting:
-            told: dict[str, set[str]] = {}
-            about = {"org": self.org_id, "kinds": ["suggestion"], "ids": list(waiting)}
-            for scope, _, entity in self.connection.execute(_TOLD, about):
-                told.setdefault(entity, set()).add(scope)
-            for entity, row in waiting.items():
-                now_in = self._asked(row)
-                for scope in sorted(now_in ^ told.get(entity, set())):
-                    positions.append(self._position(scope, "suggestion", entity, scope not in now_in, None))
+        for row in suggestions:
+            now_in, before = self._asked(row), told.get(row["id"], set())
+            for scope in sorted(now_in | before if whole else now_in ^ before):
+                positions.append(self._position(scope, "suggestion", row["id"], scope not in now_in, None))
+            for entity, author in said.get(row["id"], ()):
+                for scope in sorted((now_in ^ before) - {author}):
+                    positions.append(self._position(scope, "decision", entity, scope not in now_in, None))
         return positions
 
     def _comments_on(self, moved: Mapping[str, set[str]]) -> list[dict[str, Any]]:
@@ -773,7 +799,7 @@ class Work:
             positions.append(self._position(f"{before}:{team}", "comment", comment, True, None))
         merges = self.connection.execute(
             select(Suggestion.__table__).where(
-                Suggestion.org_id == self.org_id, Suggestion.purpose == "merge", Suggestion.status == "open"
+                Suggestion.org_id == self.org_id, Suggestion.purpose == "merge"
             )
         ).mappings()
         positions += self._tell_of_suggestions([dict(row) for row in merges])

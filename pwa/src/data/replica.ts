@@ -182,13 +182,12 @@ export class Replica extends Dexie {
     });
   }
 
-  /** Removes own visits whose day is before `first`: the server's window slides without any write. */
+  /** Removes own visits that are over and whose day is before `first`: the server's window slides without any write. */
   async pruneVisits(first: string, needed: ReadonlySet<string>): Promise<string[]> {
     return this.transaction('rw', this.rows, async () => {
       const old = (await this.byKind('visit')).filter((row) => {
-        return (
-          row.due !== undefined && row.due !== '' && row.due < first && !needed.has(keyOf('visit', row.id))
-        );
+        const old = row.due !== undefined && row.due !== '' && row.due < first;
+        return old && row.data['status'] !== 'planned' && !needed.has(keyOf('visit', row.id));
       });
       await this.rows.bulkDelete(old.map((row) => [row.kind, row.id] as [string, string]));
       return old.map((row) => keyOf(row.kind, row.id));

@@ -14,7 +14,7 @@ from sync.text import merge
 from tests.faults.sim.house import ORG
 from tests.faults.sim.phone import Phone
 from tests.faults.sim.play import Entry, Play
-from tests.faults.sim.view import Tables, authorised, judged
+from tests.faults.sim.view import UNDER_WAY, Tables, authorised, judged
 
 WORD = re.compile(r"w\d+x")
 """Everything that is typed in a history carries a word of its own, so that it can be found again."""
@@ -139,8 +139,9 @@ def replicas_are_the_authorised_view(play: Play, tables: Tables) -> Iterator[str
 def _old_visit(play: Play, phone: Phone, key: tuple[str, str]) -> bool:
     if key[0] != "visit":
         return False
-    day = (phone.replica.rows[key].data.get("server") or {}).get("day")
-    return bool(day) and day < play.oldest_day()
+    data = phone.replica.rows[key].data
+    day = (data.get("server") or {}).get("day")
+    return data.get("status") not in UNDER_WAY and bool(day) and day < play.oldest_day()
 
 
 def every_typed_value_is_reachable(play: Play, tables: Tables) -> Iterator[str]:

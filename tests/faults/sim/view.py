@@ -17,6 +17,7 @@ from server.exchange.routes import _answer
 from tests.faults.sim.house import ORG
 
 WINDOW_DAYS = 180
+UNDER_WAY = {"planned", "open"}
 
 Key = tuple[str, str]
 Row = Mapping[str, Any]
@@ -152,9 +153,10 @@ class Reader:
         )
 
     def visit(self, _: str, row: Row) -> bool:
-        """Its rep, and in review their leads; of the last 180 days."""
+        """Its rep, and in review their leads; of the last 180 days, or not over yet."""
         mine = row["rep_id"] == self.person or (row["trust"] == "review" and self.leads(row["rep_id"]))
-        return mine and (row["day"] is None or row["day"] >= self.since)
+        over = row["status"] not in UNDER_WAY
+        return mine and (not over or row["day"] is None or row["day"] >= self.since)
 
     def follow_up(self, _: str, row: Row) -> bool:
         """Its owner, and while it is open their leads."""

@@ -745,6 +745,34 @@ def test_a_suggestion_follows_the_customer_to_whoever_decides_about_it_now(world
     is_clean(world)
 
 
+def test_what_was_suggested_and_decided_follows_the_customer(world: World) -> None:
+    ria, rob, boss, sam = (world.phone(who) for who in ("ria", "rob", "boss", "sam"))
+    edit(ria, world.ids["Shop"], set_("grade", "A"))
+    identity, _ = only(rob, "suggestion")
+    # Given away and decided in one request: who has the customer now is told, who had it is not any more.
+    owner = [
+        set_("owner_id", world.ids["sam"], world.ids["rob"]),
+        set_("team_id", world.ids["south"], world.ids["north"]),
+    ]
+    given = boss.mutation("customer", world.ids["Shop"], "update", owner)
+    said = boss.create("decision", on_kind="suggestion", on_id=identity, verdict="approve")
+    assert {receipt["status"] for receipt in boss.push(given, said)} == {"applied"}
+    for phone, there in ((rob, set()), (sam, {identity}), (ria, {identity})):
+        assert set(seen(phone, "suggestion")) == there
+        assert set(seen(phone, "decision")) == ({said["entity"]} if there else set())
+    # Given back when all is said: both go along.
+    world.change("customer", "Shop", owner_id=world.ids["rob"], team_id=world.ids["north"])
+    for phone, there in (
+        (rob, {identity}),
+        (sam, set()),
+        (ria, {identity}),
+        (world.phone("mia"), {identity}),
+    ):
+        assert set(seen(phone, "suggestion")) == there
+        assert set(seen(phone, "decision")) == ({said["entity"]} if there else set())
+    is_clean(world)
+
+
 def test_what_was_changed_since_is_not_lost_by_an_approval(world: World) -> None:
     ria, mia = world.phone("ria"), world.phone("mia")
     edit(ria, world.ids["Shop"], set_("grade", "A"))

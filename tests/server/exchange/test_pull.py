@@ -165,12 +165,25 @@ def test_a_pull_right_after_a_push_holds_what_was_pushed(world: World) -> None:
     assert answer["pull"]["acked_seq"] == answer["last_seq"] == 1
 
 
-def test_visits_older_than_the_window_are_not_sent(world: World) -> None:
+def test_visits_that_were_over_before_the_window_are_not_sent(world: World) -> None:
     shop, rob = world.customer("Shop"), world.phone("rob")
-    old, new = rob.check_in(shop, ago(days=181)), rob.check_in(shop, ago(days=179))
-    rob.push(old, new)
+    old, new, under_way = (rob.check_in(shop, ago(days=days)) for days in (182, 179, 182))
+    over = [rob.check_out(visit["entity"], ago(days=days)) for visit, days in ((old, 182), (new, 179))]
+    then = ago(days=300).date().isoformat()
+    plan = rob.create("visit", customer_id=shop, status="planned", planned_date=then)
+    rob.push(old, new, under_way, *over, plan)
     rob.pull()
-    assert set(rob.held("visit")) == {new["entity"]}
+    assert set(rob.held("visit")) == {one["entity"] for one in (new, under_way, plan)}
+
+
+def test_who_holds_an_old_visit_is_told_what_becomes_of_it(world: World) -> None:
+    shop, rob = world.customer("Shop"), world.phone("rob")
+    visit = rob.check_in(shop, ago(days=182))
+    rob.push(visit)
+    rob.pull()
+    rob.push(rob.check_out(visit["entity"], ago(days=182)))
+    rob.pull()
+    assert rob.held("visit")[visit["entity"]]["status"] == "done"
 
 
 def test_a_position_below_the_collection_floor_is_read_again(world: World) -> None:
