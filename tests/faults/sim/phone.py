@@ -133,7 +133,7 @@ class Phone:
         self.clients = 1
         self.ended: Ended | None = None
         self.upload_only = False
-        self.jumped = False  # its clock, by so much that what it says it did may fall out of the 180 days
+        self.astray = False  # a tab waits for an answer that a server gave before it was put back
         self.met: set[str] = set()  # what it ever held a row of
         self.blind: set[str] = set()  # what was unsent when the replica was lost
 
@@ -200,7 +200,7 @@ class Phone:
         other.outbox, other.replica = copy.deepcopy(self.outbox), copy.deepcopy(self.replica)
         other.cookie, other.device = self.cookie, self.device
         other.met, other.blind = set(self.met), set(self.blind)
-        other.minutes_off, other.jumped = self.minutes_off, self.jumped
+        other.minutes_off, other.astray = self.minutes_off, self.astray
         return other
 
     # -- writing ---------------------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ class Phone:
                 if page:
                     # Before the page and its token are kept: whoever dies in between would never hear of it again.
                     anew = token is None and acked > 0  # a lost replica could not notice what the server lost
-                    if anew or any(scope.startswith("person:") for scope in page["reset"]):
+                    if anew or _is_read_again(page):
                         self.resend_all()
                     applied = self.apply(page, token)
                     if applied and not page["more"] and not lost:
@@ -437,6 +437,7 @@ class Phone:
             return False
         self._apply_rows(page)
         self._keep_token(page)
+        self.astray = self.astray and not _is_read_again(page)
         return True
 
     def _keep_token(self, page: dict[str, Any]) -> None:
@@ -496,6 +497,10 @@ class Phone:
             if row.state == "unsent":
                 wanted |= references(row.voided or row.body)
         return wanted
+
+
+def _is_read_again(page: dict[str, Any]) -> bool:
+    return any(scope.startswith("person:") for scope in page["reset"])
 
 
 def references(body: dict[str, Any]) -> set[tuple[str, str]]:

@@ -241,9 +241,7 @@ class Play:
             self.ledger[one].gone = True
 
     def do_clock(self, step: Step) -> bool:
-        phone = self.phones[step["phone"]]
-        phone.jumped = phone.jumped or abs(step["minutes"] - phone.minutes_off) > VIEW_DAYS * 24 * 60
-        phone.minutes_off = step["minutes"]
+        self.phones[step["phone"]].minutes_off = step["minutes"]
         self._fault("clock")
         return True
 
@@ -285,6 +283,8 @@ class Play:
         for phone in self.phones.values():
             for row in phone.outbox.rows if born[phone.outbox.born] > 1 else []:
                 self.ledger[row.id].moved = True
+        for phone, *_ in self.begun.values():
+            phone.astray = True
         self.watch.put_back(self.house)
         return True
 
