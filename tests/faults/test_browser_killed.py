@@ -41,6 +41,8 @@ VISITS = 6
 KILLS = 2
 STEPS = 45
 """A day has at least so many steps (a tap, a word typed, a page opened), killed or not."""
+WAYS = ("tap", "meanwhile", "word", "answer")
+"""Right after a tap; up to a second later; as something is called saved; as the server has answered, unheard."""
 WEATHERS = ("pass", "pass", "pass", "refuse", "silence", "lose_answers", "no signal")
 PATIENCE_MS = 60_000
 
@@ -99,6 +101,7 @@ class Day:
         self.browser: Any = None
         self.taps = 0
         self.deaths: dict[int, str] = {}
+        self.ways: list[str] = []
         self.at_next_word = False
         self.kills: list[str] = []
         self._struck = threading.Event()
@@ -116,8 +119,11 @@ class Day:
     def begin(self) -> None:
         """Draws the kills of a new day."""
         self.taps = 0
-        ways = ("tap", "meanwhile", "word", "answer")
-        self.deaths = {at: self.chance.choice(ways) for at in self.chance.sample(range(1, STEPS), KILLS)}
+        self.deaths = {}
+        for at in self.chance.sample(range(1, STEPS), KILLS):
+            if not self.ways:
+                self.ways = self.chance.sample(WAYS, len(WAYS))
+            self.deaths[at] = self.ways.pop()
         print(f"killed at {self.deaths}")
 
     def step(self) -> None:
@@ -136,7 +142,7 @@ class Day:
         return self.at_next_word or self._timer is not None or self._weather == "deadly"
 
     def arm(self, how: str) -> None:
-        """`word`: when something is next called saved; `answer`: when the server has answered next, before that arrives."""
+        """Lets it come in one of `WAYS`."""
         self.kills.append(how)
         if how == "word":
             self.at_next_word = True
@@ -268,6 +274,11 @@ class Day:
                 self.tap(page.get_by_role("link", name=stop.shop))
                 page.wait_for_url(re.compile(r"/visits/[0-9a-f-]+$"))
                 at = self.place()
+                if at == "sheet":
+                    # Killed before it was noted as open: it shows as long as the check-out may be taken back.
+                    gone = page.get_by_role("heading", name="Saved on this phone")
+                    expect(gone).to_have_count(0, timeout=PATIENCE_MS)
+                    at = self.place()
                 assert at == "over"
             else:
                 self.step()
