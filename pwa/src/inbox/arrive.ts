@@ -14,12 +14,22 @@ import { say } from '../ui/say.svelte';
 import { inbox } from './say.svelte';
 
 const HOUR_MS = 3_600_000;
+let under = '';
+
+/** The count on the app's icon, and what an address asks for that a notice opened; each address once. */
+export async function look(unread: number, path: string, query: string): Promise<void> {
+  if ('setAppBadge' in navigator)
+    void (unread > 0 ? navigator.setAppBadge(unread) : navigator.clearAppBadge()).catch(() => {});
+  if (!query.includes('notice=') || under === path + query) return;
+  under = path + query;
+  await arrive(path, query).finally(() => (under = ''));
+}
 
 /**
  * The app was brought up by a notice: marks it read and does what its button said. The push may be faster than the
  * exchange, so it waits for the notice itself; until it was written the address keeps what is to be done.
  */
-export async function arrive(path: string, query: string): Promise<void> {
+async function arrive(path: string, query: string): Promise<void> {
   const asked = new URLSearchParams(query);
   const id = asked.get('notice');
   const deed = asked.get('do');
