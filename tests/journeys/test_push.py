@@ -29,6 +29,7 @@ from tests.journeys.conftest import NOON, PASSWORD
 from tests.live import LiveServer
 from tests.world import World
 
+LONG_MS = 30_000
 SHOWN = """async () => (await (await navigator.serviceWorker.ready).getNotifications())
     .map((one) => ({ title: one.title, body: one.body, tag: one.tag }))"""
 CLICK = """async () => {
@@ -88,7 +89,7 @@ def rows(world: World, model: Any) -> list[dict[str, Any]]:
         ]
 
 
-def until(true: Callable[[], Any], page: Page | None = None, seconds: float = 20) -> Any:
+def until(true: Callable[[], Any], page: Page | None = None, seconds: float = 60) -> Any:
     """What `true` answers as soon as it is more than nothing; fails when that does not come."""
     deadline = time.monotonic() + seconds
     while not (found := true()):
@@ -119,11 +120,13 @@ def test_a_reminder_reaches_the_closed_app_once_and_a_tap_opens_what_is_due(
     page.get_by_label("E-mail").fill("rob@acme.test")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Today", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Today", exact=True)).to_be_visible(timeout=LONG_MS)
     page.goto(f"{server.url}/me/reminders")
-    page.get_by_role("button", name="Remind me on this device").click()
-    expect(page.get_by_text("Reminders reach this device")).to_be_visible(timeout=20_000)
-    expect(page.get_by_text("nothing sent yet")).to_be_visible()
+    # On a busy machine the browser may take longer than the app waits; it then says so, and is asked once more.
+    button = page.get_by_role("button", name="Remind me on this device")
+    reached = page.get_by_text("Reminders reach this device")
+    until(lambda: reached.is_visible() or (button.is_visible() and button.click()), page)
+    expect(page.get_by_text("nothing sent yet")).to_be_visible(timeout=LONG_MS)
     page.goto("about:blank")  # the app is closed: none of its pages is open
 
     local = datetime.now(ZoneInfo(NOON)) + timedelta(minutes=30)  # rob is told an hour before: now
@@ -163,16 +166,16 @@ def test_a_reminder_reaches_the_closed_app_once_and_a_tap_opens_what_is_due(
 
     # The window that is open goes to what is due; a real tap on a system notification is out of a driver's reach.
     page.goto(f"{server.url}/inbox")
-    expect(page.get_by_role("link", name="Send the quote")).to_be_visible()
-    expect(page.get_by_role("img", name="Unread")).to_have_count(1)
+    expect(page.get_by_role("link", name="Send the quote")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_role("img", name="Unread")).to_have_count(1, timeout=LONG_MS)
     worker.evaluate(CLICK)
     page.wait_for_url(f"**/follow-ups/{promise['entity']}")
-    expect(page.get_by_text("Send the quote").first).to_be_visible()
+    expect(page.get_by_text("Send the quote").first).to_be_visible(timeout=LONG_MS)
     until(lambda: rows(world, Subscription)[0]["opened_at"], page)
     until(lambda: rows(world, Notice)[0]["status"] == "read", page)
     assert worker.evaluate("async () => (await self.registration.getNotifications()).length") == 0
 
     server.stop()  # what was told is on the phone
     page.goto(f"{server.url}/inbox")
-    expect(page.get_by_role("link", name="Send the quote")).to_be_visible()
-    expect(page.get_by_role("img", name="Unread")).to_have_count(0)
+    expect(page.get_by_role("link", name="Send the quote")).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_role("img", name="Unread")).to_have_count(0, timeout=LONG_MS)
