@@ -248,6 +248,14 @@ describe('what is written', () => {
     expect(await data.draft(`minutes:${id}`).load()).toBeNull();
   });
 
+  test('a new customer takes its form\u2019s draft along, so that a phone that dies then does not offer it again', async () => {
+    const draft = data.draft('form:customer:new');
+    draft.save('{"name":"Half a sh"}');
+    await draft.flush();
+    await data.createCustomer({ name: 'Half a shop' }, { draft: 'form:customer:new' });
+    expect(await data.draft('form:customer:new').load()).toBeNull();
+  });
+
   test('a customer made here is a lead of one\u2019s own, and its tags settle element by element', async () => {
     const id = await data.createCustomer({
       name: ' Corner shop ',

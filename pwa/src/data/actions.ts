@@ -167,7 +167,7 @@ export async function logPastVisit(input: PastVisitInput): Promise<Id> {
 }
 
 /** Makes a customer, a lead of one's own; resolves with its id. */
-export async function createCustomer(input: NewCustomerInput): Promise<Id> {
+export async function createCustomer(input: NewCustomerInput, options: { draft?: string } = {}): Promise<Id> {
   const customer = input.id ?? uuid();
   const ops = [set('name', input.name.trim())];
   for (const field of ['address', 'phone', 'contact', 'note'] as const) {
@@ -175,7 +175,10 @@ export async function createCustomer(input: NewCustomerInput): Promise<Id> {
     if (value) ops.push(set(field, value));
   }
   if (input.position) ops.push(set('lat', input.position.lat), set('lon', input.position.lon));
-  await save([wanted('customer', customer, 'create', ops)]);
+  const clear = options.draft ? [draftName(options.draft)] : [];
+  const ended = options.draft ? endingDraft(options.draft) : null;
+  await save([wanted('customer', customer, 'create', ops)], { clear });
+  ended?.();
   return customer;
 }
 
