@@ -162,6 +162,10 @@ def cell_of(lat: float | None, lon: float | None) -> str | None:
     return f"{band}:{_column(band, lon)}"
 
 
+_LAST = 180 - 1e-9
+"""A longitude within a millimetre of the date line."""
+
+
 def cells_near(lat: float, lon: float) -> frozenset[str]:
     """The cells that hold every place within `SAME_NAME_M`, across the date line too."""
     own = math.floor(lat / _CELL_DEGREES)
@@ -170,6 +174,8 @@ def cells_near(lat: float, lon: float) -> frozenset[str]:
         width = _width(band)
         for east in (-width, 0.0, width):
             found.add(f"{band}:{_column(band, (lon + east + 180) % 360 - 180)}")
+        if abs(lon) + width >= 180:  # the last cell before the date line may be narrower than a step
+            found |= {f"{band}:0", f"{band}:{_column(band, _LAST)}"}
     return frozenset(found)
 
 

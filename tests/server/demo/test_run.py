@@ -36,8 +36,8 @@ pytestmark = pytest.mark.slow
 NOW = datetime(2026, 11, 18, 14, 10, tzinfo=UTC)
 """A Wednesday afternoon."""
 
-NOT_BY_PHONES = {"ESTIMATED_END", "NO_POSITION_PURGED", "NO_CHECK_IN", "NO_CHECK_OUT"}
-"""Codes of what this demo has no story for: nothing is estimated or purged yet, and its phones are whole."""
+NOT_BY_PHONES = {"ESTIMATED_END", "NO_POSITION_PURGED", "NO_CHECK_IN", "NO_CHECK_OUT", "DECLINED"}
+"""Codes of what this demo has no story for: nothing is estimated, purged or declined yet, its phones are whole."""
 
 
 @contextmanager
