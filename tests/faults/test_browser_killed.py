@@ -1,7 +1,7 @@
 """A rep's phone whose browser is killed at random moments of a day: what its screen called saved is on the server, once.
 
 The browser is a real Chromium on a profile that lasts, ended with SIGKILL; between it and the server stands a network that
-is often cut. Each round is a day of six visits, a new lead and an edit, with two kills. ROUNDS_FAULT_ROUNDS makes it
+is often cut. Each round is a day of four visits, a new lead and an edit, with two kills. ROUNDS_FAULT_ROUNDS makes it
 longer (1), ROUNDS_FAULT_SEED repeats what a run printed, as far as two clocks beside each other can be repeated.
 """
 
@@ -37,7 +37,7 @@ from tests.world import World
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 ROUNDS = int(os.environ.get("ROUNDS_FAULT_ROUNDS", "1"))
-VISITS = 6
+VISITS = 4
 KILLS = 2
 STEPS = 45
 """A day has at least so many steps (a tap, a word typed, a page opened), killed or not."""

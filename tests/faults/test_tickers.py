@@ -31,10 +31,10 @@ from tests.world import World
 
 pytestmark = pytest.mark.slow
 
-PROMISES = int(os.environ.get("ROUNDS_FAULT_REMINDERS", "60"))
+PROMISES = int(os.environ.get("ROUNDS_FAULT_REMINDERS", "30"))
 """How many follow-ups fall due; the long form has 10,000."""
 
-KILLS = 4
+KILLS = 3
 PATIENCE_S = 240
 
 
