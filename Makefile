@@ -8,8 +8,8 @@ SHELL := /bin/sh
 PORT ?= 8080
 LAN ?=
 DEMO_LANG ?= en
-# Two at a time, a file at a time: browsers mostly wait. `make test PYTEST="-x tests/sync"` runs what you name.
-PYTEST ?= -n 2 --dist loadfile
+# Three at a time, a file at a time: browsers and servers mostly wait. `make test PYTEST="-x tests/sync"` runs what you name.
+PYTEST ?= -n 3 --dist loadfile
 
 BIN := .venv/bin
 # Node comes out of the virtual environment. The path may hold blanks, so it is quoted wherever it is used.
