@@ -34,6 +34,7 @@ COMMANDS = {
     "replan": "data",
     "backup": "keeping",
     "restore": "keeping",
+    "score": "scoring",
     "tidy": "keeping",
     "ticker": "reminding",
     "push": "reminding",
