@@ -14,6 +14,8 @@ from datetime import date as calendar_date
 from datetime import datetime
 from typing import Any, Literal
 
+from sync.recurrence import MOST_CHARS, PATTERN, is_rule
+
 Kind = Literal["value", "text", "set", "evidence", "state", "readonly"]
 Authority = Literal["manager", "rep"]
 
@@ -150,6 +152,46 @@ def time() -> Check:
 def instant() -> Check:
     """An instant, RFC 3339 UTC with ``Z``."""
     return Check(is_instant, {"type": "string", "format": "date-time", "pattern": "Z$"})
+
+
+def recurrence() -> Check:
+    """A rule of repetition (:mod:`sync.recurrence`)."""
+    return Check(is_rule, {"type": "string", "maxLength": MOST_CHARS, "pattern": PATTERN})
+
+
+SERIES_KEYS = frozenset({"id", "n", "start", "on"})
+
+
+def _is_series(value: Any) -> bool:
+    return (
+        type(value) is dict
+        and value.keys() == SERIES_KEYS
+        and is_uuid(value["id"])
+        and type(value["n"]) is int
+        and 1 <= value["n"] <= 100_000
+        and is_date(value["start"])
+        and is_date(value["on"])
+    )
+
+
+def series() -> Check:
+    """Which of a series something is: ``{"id": of the first, "n": 1 the first, "start", "on"}``.
+
+    ``start`` is the day the rule counts from, ``on`` the day it named, whatever day the thing was moved to since.
+    """
+    properties = {
+        "id": uuid().schema,
+        "n": whole(1, 100_000).schema,
+        "start": date().schema,
+        "on": date().schema,
+    }
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": sorted(SERIES_KEYS),
+        "properties": properties,
+    }
+    return Check(_is_series, schema)
 
 
 def zone() -> Check:

@@ -2,7 +2,8 @@
 
 Rights are words for how an author stands to an entity (`relations` tells which hold): `rep` of a visit, `owner` of a
 customer, `team` (in an audience of its team), `lead` (manager of its team or of one above), `administrator`, and for a
-create `member` (has a team) or `awaited` (a decision waits for them). A test walks kind x field x role x verb.
+create `member` (has a team), `awaited` (a decision waits for them) or `ticker` (what the server does when its time
+comes). A test walks kind x field x role x verb.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ ADMINISTRATOR = frozenset({"administrator"})
 REP = frozenset({"rep"})
 REP_OR_LEAD = frozenset({"rep", "lead", "administrator"})
 NOBODY: frozenset[str] = frozenset()
+TICKER = frozenset({"ticker"})
 
 WHILE_OPEN = frozenset({"open"})
 WHILE_LEAVING = frozenset({"open", "done"})
@@ -124,7 +126,7 @@ CUSTOMER = Kind(
     references={"owner_id": "person", "team_id": "team"},
     unique="code",
     derived=("merged_into",),
-    columns=("merged_into", "alike", "cell"),
+    columns=("merged_into", "alike", "cell", "customer_since", "won_by"),
 )
 
 LEAD_FIELDS = frozenset({"owner_id", "team_id", "grade", "lat", "lon", "lifecycle"})
@@ -142,6 +144,8 @@ VISIT = Kind(
             "kind": Field("value", check=p.text(64, 1)),
             "planned_date": Field("value", check=p.date()),
             "planned_time": Field("value", check=p.time()),
+            "repeat": Field("value", check=p.recurrence()),
+            "series": Field("value", check=p.series()),
             "outcome": Field("value", authority="rep", check=p.text(64, 1)),
             "late_reason": Field("value", check=p.text(500)),
             "minutes": Field("text", check=p.text(20_000)),
@@ -175,6 +179,8 @@ VISIT = Kind(
         "rep_id": REP_OR_LEAD,
         "planned_date": REP_OR_LEAD,
         "planned_time": REP_OR_LEAD,
+        "repeat": REP_OR_LEAD,
+        "series": TICKER,
         "kind": REP_OR_LEAD,
         "mode": REP_OR_LEAD,
         "status": REP_OR_LEAD,
@@ -209,7 +215,8 @@ FOLLOW_UP = Kind(
             "due_time": Field("value", authority="manager", check=p.time()),
             "due_zone": Field("value", check=p.zone()),
             "remind_before_min": Field("value", check=p.whole(0, 40_320)),
-            "repeat": Field("value", check=p.text(200, 1)),
+            "repeat": Field("value", check=p.recurrence()),
+            "series": Field("value", check=p.series()),
             "requested_at": Field("value", check=p.instant()),
             "note": Field("text", check=p.text(20_000)),
             "status": Field("state", check=p.choice("open", "done", "cancelled"), required=True),
@@ -224,12 +231,13 @@ FOLLOW_UP = Kind(
         rank={"open": 0, "cancelled": 1, "done": 2},
     ),
     create=frozenset({"owner", "lead", "administrator"}),
-    rights={"owner_id": MANAGERS},
+    rights={"owner_id": MANAGERS, "series": TICKER},
     other=OWNER_OR_LEAD,
     archive=OWNER_OR_LEAD,
     references={"customer_id": "customer", "visit_id": "visit", "owner_id": "person"},
     defaults={"status": "open"},
     completed=frozenset({"owner_id"}),
+    columns=("due_at", "done_at", "done_day", "request_day", "answered_at"),
 )
 
 COMMENT = Kind(
@@ -269,7 +277,7 @@ NOTICE = Kind(
         steps={"unread": frozenset({"read"}), "read": frozenset({"unread"})},
         rank={"unread": 0, "read": 1},
     ),
-    create=frozenset({"ticker"}),
+    create=TICKER,
     rights=dict.fromkeys(("status", "snoozed_until"), frozenset({"owner"})),
     other=NOBODY,
     archive=NOBODY,

@@ -149,7 +149,7 @@ def _refused_visit_step(work: Work, row: Row, op: Op, relations: frozenset[str])
         if op.field == "rep_id" and is_uuid(op.new) and not work.leads(work.team_of(op.new)):
             return codes.SCOPE_LOST, op.field
     if "rep" not in relations:
-        if op.field in {"mode", "kind", "planned_date", "planned_time"} and not planned:
+        if op.field in {"mode", "kind", "planned_date", "planned_time", "repeat"} and not planned:
             return codes.FORBIDDEN, op.field
         if op.field == "status" and op.new not in LEAD_STATES:
             return codes.FORBIDDEN, op.field
@@ -161,6 +161,8 @@ def _refused_creation(
 ) -> Refusal | None:
     actor = work.actor
     given = {op.field: op.new for op in mutation.ops}
+    if given.get("series") is not None and not _is_ticker(actor):
+        return codes.FORBIDDEN, "series"
     if kind.name == "visit":
         return _refused_new_visit(work, mutation, given, pointed)
     if kind.name == "comment":
@@ -178,7 +180,7 @@ def _refused_creation(
         return _lost_reference(work, kind, mutation, pointed, evidence=False)
     if actor.team_id:
         relations.add("member")
-    if actor.id is None and actor.via in {"ticker", "replay"}:
+    if _is_ticker(actor):
         relations.add("ticker")
     if not kind.create & relations:
         return codes.FORBIDDEN, None
@@ -191,6 +193,10 @@ def _refused_creation(
     ):
         return refused
     return _lost_reference(work, kind, mutation, pointed, evidence=False)
+
+
+def _is_ticker(actor: Actor) -> bool:
+    return actor.id is None and actor.via in {"ticker", "replay"}
 
 
 def _refused_lead(work: Work, given: dict[str, Any]) -> Refusal | None:
@@ -217,7 +223,7 @@ def _refused_new_visit(
             return codes.FORBIDDEN, "rep_id"
         if not work.active or not work.leads(work.team_of(rep)):
             return codes.SCOPE_LOST, "rep_id"
-        planner = frozenset({"lead"})
+        planner = frozenset({"lead", "ticker"} if _is_ticker(actor) else {"lead"})
         for op in mutation.ops:  # to plan for somebody is not to write their evidence
             if op.new not in (None, []) and not WRITABLE["visit"].may_set(op.field, planner):
                 return codes.FORBIDDEN, op.field

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Id, Instant, Json, Model
@@ -51,6 +51,14 @@ class Visit(Synced, Model):
         Index("ix_visit_rep_at", "org_id", "rep_id", "at", "id"),
         Index("ix_visit_at", "org_id", "at", "id"),
         Index("ix_visit_customer", "org_id", "customer_id", "at"),
+        Index(
+            "ix_visit_planned",
+            "org_id",
+            "rep_id",
+            "planned_date",
+            sqlite_where=text("planned_date IS NOT NULL"),
+            postgresql_where=text("planned_date IS NOT NULL"),
+        ),
     )
 
     customer_id: Mapped[str] = mapped_column(Id)
@@ -59,6 +67,8 @@ class Visit(Synced, Model):
     kind: Mapped[str | None] = mapped_column()
     planned_date: Mapped[str | None] = mapped_column()
     planned_time: Mapped[str | None] = mapped_column()
+    repeat: Mapped[str | None] = mapped_column()
+    series: Mapped[dict[str, Any] | None] = mapped_column(Json)
     outcome: Mapped[str | None] = mapped_column()
     late_reason: Mapped[str | None] = mapped_column()
     minutes: Mapped[str | None] = mapped_column()

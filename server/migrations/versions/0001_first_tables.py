@@ -58,6 +58,68 @@ def upgrade() -> None:
     op.create_index("ix_rep_day_rep", "rep_day", ["org_id", "rep_id", "day"], unique=False)
 
     op.create_table(
+        "fact_day",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("day", sa.String(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("valid_visits", sa.Integer(), nullable=False),
+        sa.Column("valid_s", sa.Integer(), nullable=False),
+        sa.Column("on_the_spot", sa.Integer(), nullable=False),
+        sa.Column("planned", sa.Integer(), nullable=False),
+        sa.Column("plans_ahead", sa.Integer(), nullable=False),
+        sa.Column("kept", sa.Integer(), nullable=False),
+        sa.Column("follow_ups_done", sa.Integer(), nullable=False),
+        sa.Column("opportunities_done", sa.Integer(), nullable=False),
+        sa.Column("due", sa.Integer(), nullable=False),
+        sa.Column("due_open", sa.Integer(), nullable=False),
+        sa.Column("on_time", sa.Integer(), nullable=False),
+        sa.Column("answered", sa.Integer(), nullable=False),
+        sa.Column("response_us", sa.BigInteger(), nullable=False),
+        sa.Column("new_customers", sa.Integer(), nullable=False),
+        sa.Column("customers", server.db.Json, nullable=False),
+        sa.PrimaryKeyConstraint("org_id", "person_id", "day"),
+    )
+    op.create_index("ix_fact_day", "fact_day", ["org_id", "day"], unique=False)
+
+    op.create_table(
+        "fact_month",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("month", sa.String(), nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("valid_visits", sa.Integer(), nullable=False),
+        sa.Column("valid_s", sa.Integer(), nullable=False),
+        sa.Column("on_the_spot", sa.Integer(), nullable=False),
+        sa.Column("planned", sa.Integer(), nullable=False),
+        sa.Column("plans_ahead", sa.Integer(), nullable=False),
+        sa.Column("kept", sa.Integer(), nullable=False),
+        sa.Column("follow_ups_done", sa.Integer(), nullable=False),
+        sa.Column("opportunities_done", sa.Integer(), nullable=False),
+        sa.Column("due", sa.Integer(), nullable=False),
+        sa.Column("due_open", sa.Integer(), nullable=False),
+        sa.Column("on_time", sa.Integer(), nullable=False),
+        sa.Column("answered", sa.Integer(), nullable=False),
+        sa.Column("response_us", sa.BigInteger(), nullable=False),
+        sa.Column("new_customers", sa.Integer(), nullable=False),
+        sa.Column("customers_visited", sa.Integer(), nullable=False),
+        sa.Column("own_customers", sa.Integer(), nullable=False),
+        sa.Column("own_visited", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("org_id", "month", "person_id"),
+    )
+
+    op.create_table(
+        "owned",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("customer_id", server.db.Id, nullable=False),
+        sa.Column("since", sa.String(), nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("until", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("org_id", "customer_id", "since"),
+    )
+    op.create_index("ix_owned_person", "owned", ["org_id", "person_id", "until"], unique=False)
+
+    op.create_table(
         "sign_in_attempt",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
@@ -461,6 +523,8 @@ def upgrade() -> None:
         sa.Column("merged_into", server.db.Id, nullable=True),
         sa.Column("alike", sa.String(), nullable=True),
         sa.Column("cell", sa.String(), nullable=True),
+        sa.Column("customer_since", sa.String(), nullable=True),
+        sa.Column("won_by", server.db.Id, nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("archived", sa.Boolean(), nullable=False),
@@ -493,6 +557,14 @@ def upgrade() -> None:
     op.create_index("ix_customer_name", "customer", ["org_id", "name", "id"], unique=False)
     op.create_index("ix_customer_owner", "customer", ["org_id", "owner_id"], unique=False)
     op.create_index("ix_customer_team", "customer", ["org_id", "team_id"], unique=False)
+    op.create_index(
+        "ix_customer_won",
+        "customer",
+        ["org_id", "won_by", "customer_since"],
+        unique=False,
+        sqlite_where=sa.text("won_by IS NOT NULL"),
+        postgresql_where=sa.text("won_by IS NOT NULL"),
+    )
     op.create_index(
         "ux_customer_code",
         "customer",
@@ -574,6 +646,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=True),
         sa.Column("planned_date", sa.String(), nullable=True),
         sa.Column("planned_time", sa.String(), nullable=True),
+        sa.Column("repeat", sa.String(), nullable=True),
+        sa.Column("series", server.db.Json, nullable=True),
         sa.Column("outcome", sa.String(), nullable=True),
         sa.Column("late_reason", sa.String(), nullable=True),
         sa.Column("minutes", sa.String(), nullable=True),
@@ -615,6 +689,14 @@ def upgrade() -> None:
     op.create_index("ix_visit_at", "visit", ["org_id", "at", "id"], unique=False)
     op.create_index("ix_visit_customer", "visit", ["org_id", "customer_id", "at"], unique=False)
     op.create_index("ix_visit_rep_day", "visit", ["org_id", "rep_id", "day"], unique=False)
+    op.create_index(
+        "ix_visit_planned",
+        "visit",
+        ["org_id", "rep_id", "planned_date"],
+        unique=False,
+        sqlite_where=sa.text("planned_date IS NOT NULL"),
+        postgresql_where=sa.text("planned_date IS NOT NULL"),
+    )
 
     op.create_table(
         "visit_photo",
@@ -674,10 +756,16 @@ def upgrade() -> None:
         sa.Column("due_zone", sa.String(), nullable=True),
         sa.Column("remind_before_min", sa.Integer(), nullable=True),
         sa.Column("repeat", sa.String(), nullable=True),
+        sa.Column("series", server.db.Json, nullable=True),
         sa.Column("requested_at", sa.String(), nullable=True),
         sa.Column("note", sa.String(), nullable=True),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("done", server.db.Json, nullable=True),
+        sa.Column("due_at", server.db.Instant(), nullable=True),
+        sa.Column("done_at", server.db.Instant(), nullable=True),
+        sa.Column("done_day", sa.String(), nullable=True),
+        sa.Column("request_day", sa.String(), nullable=True),
+        sa.Column("answered_at", server.db.Instant(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("archived", sa.Boolean(), nullable=False),
@@ -703,6 +791,23 @@ def upgrade() -> None:
     )
     op.create_index("ix_follow_up_customer", "follow_up", ["org_id", "customer_id"], unique=False)
     op.create_index("ix_follow_up_due", "follow_up", ["org_id", "due_date", "id"], unique=False)
+    op.create_index("ix_follow_up_owner_due", "follow_up", ["org_id", "owner_id", "due_date"], unique=False)
+    op.create_index(
+        "ix_follow_up_done",
+        "follow_up",
+        ["org_id", "owner_id", "done_day"],
+        unique=False,
+        sqlite_where=sa.text("done_day IS NOT NULL"),
+        postgresql_where=sa.text("done_day IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_follow_up_request",
+        "follow_up",
+        ["org_id", "owner_id", "request_day"],
+        unique=False,
+        sqlite_where=sa.text("request_day IS NOT NULL"),
+        postgresql_where=sa.text("request_day IS NOT NULL"),
+    )
     op.create_index(
         "ix_follow_up_owner", "follow_up", ["org_id", "owner_id", "status", "due_date"], unique=False
     )
@@ -895,6 +1000,9 @@ def downgrade() -> None:
         "batch",
         "amendment",
         "sign_in_attempt",
+        "owned",
+        "fact_month",
+        "fact_day",
         "rep_day",
         "organisation",
         "grant",

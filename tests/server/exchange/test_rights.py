@@ -57,7 +57,7 @@ EVIDENCE = {
     "photos",
 }
 # visit | planned_* , what is planned, cancelled | rep or their manager; customer_id only while planned
-PLAN = {"planned_date", "planned_time", "kind", "mode"}
+PLAN = {"planned_date", "planned_time", "repeat", "kind", "mode"}
 # follow_up | all | owner, their manager; owner_id of others: manager
 PROMISE = {
     *("customer_id", "visit_id", "kind", "subject", "due_date", "due_time", "due_zone", "remind_before_min"),
@@ -96,6 +96,8 @@ SET_UP = {
     "outcome": {"code", "name", "name_zh", "position"},
     "setting": {"key", "value"},
 }
+# follow_up, visit | which of a series it is says only whoever makes the next: the ticker
+SERIES = {"series"}
 UNKNOWN = "field_of_a_later_release"
 
 
@@ -112,13 +114,15 @@ def may_change_a_visit(standing: str, field: str, state: str) -> bool:
         return state == "planned" and standing in ABOVE
     if field in PLAN:
         return standing == "own" or state == "planned"
+    if field in SERIES:
+        return False
     if field in EVIDENCE:
         return standing == "own"
     return True  # cancelled; a field nobody knows yet
 
 
 def may_change_a_follow_up(standing: str, field: str) -> bool:
-    return standing in ABOVE or (standing == "own" and field != "owner_id")
+    return field not in SERIES and (standing in ABOVE or (standing == "own" and field != "owner_id"))
 
 
 def verdict(receipt: dict[str, Any]) -> str:
@@ -168,6 +172,10 @@ def op(kind: str, field: str, new: Any) -> dict[str, Any]:
     }
 
 
+def series() -> dict[str, Any]:
+    return {"id": str(uuid4()), "n": 2, "start": "2031-01-31", "on": "2031-02-07"}
+
+
 def values(world: World, kind: str) -> dict[str, Callable[[], Any]]:
     """For each field of a kind a value that is right and new."""
     ids, moment = world.ids, world.phone("rob").moment
@@ -195,6 +203,8 @@ def values(world: World, kind: str) -> dict[str, Callable[[], Any]]:
             "kind": lambda: "store_call",
             "planned_date": lambda: "2031-01-31",
             "planned_time": lambda: "09:15",
+            "repeat": lambda: "FREQ=WEEKLY",
+            "series": series,
             "outcome": lambda: "order",
             "late_reason": lambda: "Train",
             "minutes": lambda: "They want twelve cases.",
@@ -220,6 +230,7 @@ def values(world: World, kind: str) -> dict[str, Callable[[], Any]]:
             "due_zone": lambda: "Europe/Berlin",
             "remind_before_min": lambda: 30,
             "repeat": lambda: "FREQ=WEEKLY",
+            "series": series,
             "requested_at": lambda: "2026-11-21T09:58:00Z",
             "note": lambda: "The one with the discounts.",
             "status": lambda: "cancelled",
@@ -321,8 +332,8 @@ STRANGERS |= {kind: {"SCOPE_LOST", "FORBIDDEN"} for kind in SET_UP}
 def test_every_kind_and_field_that_can_be_written_stands_in_the_table() -> None:
     table = SET_UP | {
         "customer": MANAGED | SHARED,
-        "visit": EVIDENCE | PLAN | {"customer_id", "rep_id", "status"},
-        "follow_up": PROMISE | {"owner_id"},
+        "visit": EVIDENCE | PLAN | SERIES | {"customer_id", "rep_id", "status"},
+        "follow_up": PROMISE | SERIES | {"owner_id"},
         "comment": SAID,
         "amendment": ASKED,
         "decision": DECISION,
@@ -613,6 +624,21 @@ def test_follow_ups_are_made_for_oneself_or_by_who_leads_the_owner(stage: World)
         assert [one["entity"] in made for one in (own, for_rob)] == [word == "taken" for word in expected]
         if expected[0] == "taken":
             assert made[own["entity"]]["owner_id"] == stage.ids[person]
+
+
+@pytest.mark.parametrize("kind", ["follow_up", "visit"])
+def test_nobody_makes_something_the_next_of_a_series(stage: World, kind: str) -> None:
+    plan = {"status": "planned", "planned_date": "2031-01-31", "repeat": "FREQ=WEEKLY"}
+    fields = (
+        plan if kind == "visit" else {"subject": "List", "due_date": "2031-01-31", "repeat": "FREQ=WEEKLY"}
+    )
+    for person in ("rob", "mia", "boss", "admin"):
+        phone, owner = stage.phone(person), "rep_id" if kind == "visit" else "owner_id"
+        about = fields | {"customer_id": stage.ids["Shop"], owner: stage.ids["rob"]}
+        (wrong,) = phone.push(phone.create(kind, **about, series=series()))
+        assert (wrong["status"], wrong["code"]) == ("parked", "FORBIDDEN"), wrong
+        (right,) = phone.push(phone.create(kind, **about, series=None))
+        assert right["status"] == "applied", right
 
 
 def test_a_follow_up_is_handed_over_by_who_leads_its_owner_to_people_they_lead(stage: World) -> None:
