@@ -1,4 +1,7 @@
-"""Throw away what nobody will ask for again: old tombstones, ended sessions, used links. The journal stays whole."""
+"""Throw away what nobody will ask for again: old tombstones, ended sessions, used links, reminders long told.
+
+The journal stays whole, and so does every inbox.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,17 @@ from server.db import reading, writing
 from server.exchange.apply import lock_head
 from server.exchange.model import Position
 from server.people.model import Head, Invite, Organisation, Session, SignInAttempt
+from server.push.model import Attempt, Delivery
+from server.reminders.model import Reminder
 
 TOMBSTONES_LIVE = timedelta(days=180)
 """How long a phone may be away and still be told by itself what went; after that it reads its scopes again."""
 
 LINKS_LIVE = timedelta(days=30)
 """How long a link that was used or ran out is still known, to say of it that it was."""
+
+TOLD_LIVE = timedelta(days=30)
+"""How long it is known which reminder was told when, and how each device was reached."""
 
 AT_ONCE = 500
 """So many rows are one transaction, so that no push waits long."""
@@ -46,6 +54,7 @@ class Tidied:
     sessions: int = 0
     links: int = 0
     uploads: int = 0
+    reminders: int = 0
 
 
 def tidy(now: datetime, store: Store | None = None) -> Tidied:
@@ -58,7 +67,14 @@ def tidy(now: datetime, store: Store | None = None) -> Tidied:
         over = or_(Invite.used_at < now - LINKS_LIVE, Invite.expires_at < now - LINKS_LIVE)
         links = connection.execute(delete(Invite).where(over)).rowcount
         connection.execute(delete(SignInAttempt).where(SignInAttempt.at < now - LINKS_LIVE))
-    return Tidied(tombstones, sessions, links, store.collect(now) if store else 0)
+        told = connection.execute(
+            delete(Reminder).where(Reminder.state == "told", Reminder.due_at < now - TOLD_LIVE)
+        ).rowcount
+        connection.execute(delete(Attempt).where(Attempt.begun_at < now - TOLD_LIVE))
+        connection.execute(
+            delete(Delivery).where(Delivery.state != "waiting", Delivery.ends_at < now - TOLD_LIVE)
+        )
+    return Tidied(tombstones, sessions, links, store.collect(now) if store else 0, told)
 
 
 def collect(org_id: str, before: datetime) -> int:

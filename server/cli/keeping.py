@@ -94,8 +94,8 @@ def tidy_command(as_json: bool) -> None:
     """Throw away what nobody will ask for again; once a day is enough, and it may run beside the server.
 
     Notes of what left somebody's sight, after 180 days: a phone that was away longer reads everything again. Sessions
-    that ended, links that ran out, uploads of photos that stopped half way a week ago. Visits, their history and the
-    journal are never thrown away.
+    that ended, links that ran out, uploads of photos that stopped half way a week ago; what is known of reminders told, and
+    of the messages that carried them, 30 days ago. Visits, their history, inboxes and the journal are never thrown away.
     """
     from server.blobs.store import store_of  # noqa: PLC0415
     from server.tidy import tidy  # noqa: PLC0415
@@ -107,5 +107,5 @@ def tidy_command(as_json: bool) -> None:
         return
     click.echo(
         f"Thrown away: {done.tombstones:,} tombstones, {done.sessions:,} sessions, {done.links:,} links, "
-        f"{done.uploads:,} half uploads."
+        f"{done.uploads:,} half uploads, {done.reminders:,} reminders told."
     )

@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, insert, not_, or_, select, tuple_, update
 
 from server.db import reading, writing
+from server.people.model import Device
 from server.push import keys, rules
 from server.push.model import Attempt, Delivery, Subscription
 from server.push.send import Sender, Sent
@@ -113,6 +114,16 @@ def claim(org_id: str, now: datetime, most: int, lease: timedelta) -> list[Claim
             .where(Delivery.org_id == org_id, _is_due(now), Delivery.ends_at <= now)
             .values(state="late", leased_until=None)
         )
+        # Whoever was signed out on a device, or had it revoked, is told nothing more there.
+        connection.execute(
+            update(Delivery)
+            .where(
+                Delivery.org_id == org_id,
+                Delivery.state == "waiting",
+                Delivery.subscription_id.in_(select(Subscription.id).where(signed_out(org_id))),
+            )
+            .values(state="gone", leased_until=None)
+        )
         key: Any = tuple_(Delivery.notice_id, Delivery.subscription_id)
         due = (
             select(Delivery.notice_id, Delivery.subscription_id)
@@ -167,6 +178,21 @@ def claim(org_id: str, now: datetime, most: int, lease: timedelta) -> list[Claim
             )
         )
     return claimed
+
+
+def signed_out(org_id: str) -> Any:
+    """The condition of a subscription whose device was signed out or revoked; one of a bearer token has no device."""
+    revoked = select(Device.id).where(Device.org_id == org_id, Device.revoked_at.is_not(None))
+    return and_(
+        Subscription.org_id == org_id,
+        Subscription.device_id.is_not(None),
+        Subscription.device_id.in_(revoked),
+    )
+
+
+def reachable(org_id: str) -> Any:
+    """The condition of a subscription that may be owed something: neither ended nor signed out."""
+    return and_(Subscription.org_id == org_id, Subscription.ended_at.is_(None), not_(signed_out(org_id)))
 
 
 def _devices(connection: Connection, org_id: str, ids: set[str]) -> dict[str, dict[str, Any]]:

@@ -18,6 +18,7 @@ from server.errors import Problem
 from server.people.model import Device, Person
 from server.push import keys, rules
 from server.push.compose import compose
+from server.push.deliver import reachable
 from server.push.model import Delivery, Subscription
 from server.push.schema import DevicesOut, EndpointIn, KeyOut, ReportIn, SubscriptionIn
 from sync.mutation import instant_text
@@ -212,9 +213,7 @@ def test(principal: Principal) -> dict[str, int]:
         found = list(
             connection.execute(
                 select(Subscription.id).where(
-                    Subscription.org_id == principal.org_id,
-                    Subscription.person_id == principal.person_id,
-                    Subscription.ended_at.is_(None),
+                    reachable(principal.org_id), Subscription.person_id == principal.person_id
                 )
             ).scalars()
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -12,9 +11,6 @@ from urllib.parse import urlsplit
 Urgency = Literal["very-low", "low", "normal", "high"]
 
 MOST_ENDPOINT = 2048
-MOST_PAYLOAD = 3072
-"""Bytes of plain text in one message: push services take 4,096 with everything around it (RFC 8030, section 7.2)."""
-
 GONE = frozenset({404, 410})
 """Answers after which a subscription will never be heard of again (RFC 8030, section 7.3)."""
 
@@ -97,8 +93,3 @@ def wait_before(attempt: int, asked: timedelta | None, share: float) -> timedelt
     longest: timedelta = min(FIRST_WAIT * 2 ** min(max(attempt, 1) - 1, 12), LONGEST_WAIT)
     wait = longest / 2 + longest / 2 * share
     return max(wait, asked) if asked is not None else wait
-
-
-def is_forgotten(endings: Collection[datetime | None], now: datetime, silence: timedelta) -> bool:
-    """Whether none of these signs of life (shown, opened, subscribed) is younger than `silence`."""
-    return not any(each is not None and now - each < silence for each in endings)

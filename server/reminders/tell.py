@@ -27,6 +27,7 @@ from server.people.grant import parents_of
 from server.people.model import Person
 from server.people.rules import above, below
 from server.push.compose import compose
+from server.push.deliver import reachable
 from server.push.model import Delivery, Notice, Subscription
 from server.reminders import rules
 from server.reminders.model import Reminder, Wish
@@ -190,9 +191,7 @@ def _owe(
     """Owe each notice to each device of its reader that is still heard of."""
     devices = connection.execute(
         select(Subscription.id, Subscription.person_id, Subscription.rest_until).where(
-            Subscription.org_id == org_id,
-            Subscription.person_id.in_(list(notices)),
-            Subscription.ended_at.is_(None),
+            reachable(org_id), Subscription.person_id.in_(list(notices))
         )
     ).all()
     unread = dict(

@@ -160,6 +160,6 @@ def test_the_command_says_what_it_threw_away_half_uploads_too(
     old = (datetime.now(UTC) - timedelta(days=8)).timestamp()
     os.utime(half, (old, old))
     rounds = Commands(database_url, tmp_path / "state")
-    assert rounds.json("tidy") == {"tombstones": 2, "sessions": 0, "links": 0, "uploads": 1}
+    assert rounds.json("tidy") == {"tombstones": 2, "sessions": 0, "links": 0, "uploads": 1, "reminders": 0}
     assert not half.exists()
     assert "0 tombstones" in rounds("tidy").output
