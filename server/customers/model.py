@@ -13,7 +13,8 @@ class Customer(Synced, Model):
     """A place. `lat`, `lon` in degrees WGS 84, `radius_m` metres around it that count as there.
 
     `merged_into` is the customer that this one turned out to be: what names this one means that one, for ever.
-    `alike` and `cell` say where to look for others that may be the same place (see `rules`).
+    `alike` and `cell` say where to look for others that may be the same place (see `rules`). `customer_since` is the day on
+    which its lifecycle first became `customer`, `won_by` whose it was then; nobody won one that began as a customer.
     """
 
     __tablename__ = "customer"
@@ -25,6 +26,14 @@ class Customer(Synced, Model):
         Index("ix_customer_name", "org_id", "name", "id"),
         Index("ix_customer_alike", "org_id", "alike"),
         Index("ix_customer_cell", "org_id", "cell"),
+        Index(
+            "ix_customer_won",
+            "org_id",
+            "won_by",
+            "customer_since",
+            sqlite_where=text("won_by IS NOT NULL"),
+            postgresql_where=text("won_by IS NOT NULL"),
+        ),
         Index(
             "ix_customer_merged",
             "org_id",
@@ -60,3 +69,5 @@ class Customer(Synced, Model):
     merged_into: Mapped[str | None] = mapped_column(Id)
     alike: Mapped[str | None] = mapped_column()
     cell: Mapped[str | None] = mapped_column()
+    customer_since: Mapped[str | None] = mapped_column()
+    won_by: Mapped[str | None] = mapped_column(Id)

@@ -28,6 +28,7 @@ from server.exchange.model import Batch, Client, Journal
 from server.exchange.moving import tell_new_leads
 from server.exchange.settle import WEIGHED, Settled, park, references, settle
 from server.exchange.work import Actor, Work
+from server.indicators import keep
 from server.people import grant
 from server.people.model import Head, Person
 from server.visits.rollup import refresh_days
@@ -202,7 +203,7 @@ def write(
         tell_new_leads(work)
     if work.people_changed:
         grant.refresh(connection, actor.org_id, submission.received_at)
-    refresh_days(connection, actor.org_id, work.rep_days)
+    keep.keep(work, refresh_days(connection, actor.org_id, work.rep_days))
     add(Batch, connection, [_batch(submission, work.version, client["root"])])
     add(Journal, connection, journal)
     return journal

@@ -24,6 +24,7 @@ from server.exchange.documents import item_of
 from server.exchange.kinds import READABLE
 from server.exchange.model import Batch, Client, Journal, Position, Revision
 from server.exchange.work import Actor
+from server.indicators.facts_model import FactDay, FactMonth, Owned
 from server.people.model import Grant, Head, Organisation
 from server.visits.model import RepDay, VisitPhoto
 from sync import receipt as codes
@@ -37,6 +38,9 @@ _TABLES: tuple[type[Model], ...] = (
     *(kind.model for kind in READABLE.values()),
     VisitPhoto,
     RepDay,
+    FactDay,
+    FactMonth,
+    Owned,
     Revision,
     Position,
     Grant,

@@ -10,6 +10,8 @@ from server.customers.rules import alike_key, cell_of, distance_m
 from server.exchange.kinds import UNDECIDED
 from server.exchange.moving import take_customers_along
 from server.exchange.work import Row, Work
+from server.followups.rules import due_at
+from server.indicators import keep
 from server.visits import rules
 from sync.clock import best_time, doubt_ms
 from sync.mutation import Mutation, instant_text, moment_of
@@ -105,8 +107,45 @@ def place_customer(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -
             "merged_into": row.columns.get("merged_into"),
             "alike": alike_key(values["name"]),
             "cell": cell_of(values.get("lat"), values.get("lon")),
+            "customer_since": row.columns.get("customer_since"),
+            "won_by": row.columns.get("won_by"),
         }
         work.placed.add(row.id)
+    if outcome.changes.get("lifecycle") == "customer" and row.columns["customer_since"] is None:
+        zone = rules.zone_of(work.organisation_zone()) or UTC
+        row.columns = {
+            **row.columns,
+            "customer_since": rules.day_of(_written(work, mutation), zone),
+            "won_by": None if mutation.verb == "create" else values.get("owner_id"),
+        }
+
+
+def time_follow_up(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
+    """Say until when it is owed, when it was done and on whose day, and mark the days it stood on."""
+    values, known = row.values(), row.columns
+    if row.was is not None:
+        work.promise_days |= keep.days_of(row.was.values, known)
+    named = values.get("due_zone")
+    zone = rules.zone_of(named) if named else None
+    if zone is None and (values.get("due_date") or values.get("requested_at")):
+        owner = work.row("person", values["owner_id"]).entity
+        zone = rules.zone_of(owner.values.get("time_zone")) if owner else None
+    zone = zone or UTC
+    done_at, done_day = known.get("done_at"), known.get("done_day")
+    if values["status"] != "done":
+        done_at = done_day = None
+    elif done_at is None or outcome.changes.get("done"):
+        moment = moment_of(values["done"]) if values.get("done") else mutation.at
+        done_at = best_time(moment, work.sent, work.received_at)
+        done_day = rules.day_of(done_at, rules.zone_of(moment.zone) or zone)
+    asked = values.get("requested_at") if values.get("kind") == "request" else None
+    row.columns = {
+        "due_at": due_at(values.get("due_date"), values.get("due_time"), zone),
+        "done_at": done_at,
+        "done_day": done_day,
+        "request_day": rules.day_of(datetime.fromisoformat(asked), zone) if asked else None,
+        "answered_at": known.get("answered_at"),
+    }
 
 
 def await_amendment(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
@@ -132,6 +171,7 @@ FOLLOWS: dict[str, Follow] = {
     "amendment": await_amendment,
     "comment": sign_comment,
     "customer": place_customer,
+    "follow_up": time_follow_up,
     "person": redraw_audiences,
     "team": redraw_audiences,
 }

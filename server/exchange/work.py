@@ -144,6 +144,7 @@ class Work:
         self.made: dict[tuple[str, str], dict[str, Any]] = {}  # parked, conflicts, suggestions, as rows
         self._things: dict[tuple[str, str], dict[str, Any] | None] = {}  # of the same, what is stored
         self.rep_days: set[tuple[str, str]] = set()
+        self.promise_days: set[tuple[str, str]] = set()  # (owner, day) that a changed follow-up stood on
         self.entry = 0  # number of the journal entry that is being settled
         self.cause: dict[str, str] | None = None  # the decision by which something else takes effect
         self.revisions: dict[tuple[str, str, int], dict[str, Any]] = {}

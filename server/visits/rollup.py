@@ -31,6 +31,7 @@ _VISITS = (
         Visit.at,
         Visit.day,
         Visit.customer_id,
+        Visit.planned_date,
         Customer.name.label("customer"),
     )
     .join(Customer, (Customer.org_id == Visit.org_id) & (Customer.id == Visit.customer_id))
@@ -42,8 +43,10 @@ _VISITS = (
 )
 
 
-def refresh_days(connection: Connection, org_id: str, days: Iterable[tuple[str, str]]) -> None:
-    """Make the roll-ups of these (rep id, day) true again."""
+def refresh_days(
+    connection: Connection, org_id: str, days: Iterable[tuple[str, str]]
+) -> dict[str, dict[str, list[Mapping[Any, Any]]]]:
+    """Make the roll-ups of these (rep id, day) true again; returns the visits of each rep's day, as they were read."""
     of_rep: dict[str, dict[str, list[Mapping[Any, Any]]]] = {}
     for rep, day in sorted(days):
         of_rep.setdefault(rep, {})[day] = []
@@ -57,6 +60,7 @@ def refresh_days(connection: Connection, org_id: str, days: Iterable[tuple[str, 
             visits.sort(key=lambda visit: (visit["at"], visit["id"]))
             rows.append({"org_id": org_id, "day": day, "rep_id": rep} | summarise(visits))
     upsert(RepDay, connection, rows)
+    return of_rep
 
 
 def summarise(visits: Iterable[Mapping[Any, Any]]) -> dict[str, Any]:

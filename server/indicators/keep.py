@@ -1,0 +1,365 @@
+"""Keep the facts true: at the end of each writing transaction, the days it touched are counted anew.
+
+Counting anew instead of counting up keeps late, changed, amended and moved work right. What can change no fact (a check-in,
+an edit of words while a visit runs) costs no statement. What was judged stays judged: a visit counts as its conclusions
+stand, and those are drawn again only where the visit itself is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+
+from server.customers.model import Customer
+from server.db import upsert
+from server.followups.model import FollowUp
+from server.indicators.facts import (
+    SUMS,
+    answered_at,
+    sum_follow_ups,
+    sum_plans,
+    sum_visits,
+)
+from server.indicators.facts_model import FactDay, FactMonth, Owned
+from server.visits.model import Visit
+from server.visits.rules import day_of, zone_of
+
+if TYPE_CHECKING:
+    from server.exchange.work import Row, Work
+
+Pairs = set[tuple[str, str]]
+"""(person, day)"""
+
+LAST = "-31"
+"""No day of a month is behind this one, as text."""
+
+_PLANS = select(Visit.planned_date, Visit.day, Visit.status, Visit.valid).where(
+    Visit.org_id == bindparam("org"),
+    Visit.rep_id == bindparam("person"),
+    Visit.planned_date.in_(bindparam("days", expanding=True)),
+)
+_PROMISE = (
+    FollowUp.id,
+    FollowUp.owner_id,
+    FollowUp.customer_id,
+    FollowUp.kind,
+    FollowUp.status,
+    FollowUp.archived,
+    FollowUp.requested_at,
+    FollowUp.due_date,
+    FollowUp.due_at,
+    FollowUp.done_at,
+    FollowUp.done_day,
+    FollowUp.request_day,
+    FollowUp.answered_at,
+)
+_PROMISES = select(*_PROMISE).where(
+    FollowUp.org_id == bindparam("org"),
+    FollowUp.owner_id == bindparam("person"),
+    or_(
+        FollowUp.due_date.in_(bindparam("days", expanding=True)),
+        FollowUp.done_day.in_(bindparam("days", expanding=True)),
+        FollowUp.request_day.in_(bindparam("days", expanding=True)),
+    ),
+)
+_REQUESTS = select(*_PROMISE).where(
+    FollowUp.org_id == bindparam("org"),
+    FollowUp.request_day.is_not(None),
+    or_(
+        FollowUp.id.in_(bindparam("ids", expanding=True)),
+        and_(
+            FollowUp.customer_id.in_(bindparam("customers", expanding=True)),
+            FollowUp.owner_id.in_(bindparam("owners", expanding=True)),
+        ),
+    ),
+)
+_VISITED = select(Visit.rep_id, Visit.customer_id, Visit.at).where(
+    Visit.org_id == bindparam("org"),
+    Visit.customer_id.in_(bindparam("customers", expanding=True)),
+    Visit.rep_id.in_(bindparam("owners", expanding=True)),
+    Visit.at >= bindparam("since", type_=Visit.at.type),
+    Visit.valid,
+)
+_ANSWER = (
+    update(FollowUp)
+    .where(FollowUp.org_id == bindparam("org"), FollowUp.id == bindparam("identity"))
+    .values(answered_at=bindparam("answer", type_=FollowUp.answered_at.type))
+    .execution_options(synchronize_session=False)
+)
+_WON = (
+    select(Customer.won_by, Customer.customer_since, func.count().label("n"))
+    .where(
+        Customer.org_id == bindparam("org"),
+        Customer.won_by.in_(bindparam("people", expanding=True)),
+        Customer.customer_since.in_(bindparam("days", expanding=True)),
+        Customer.merged_into.is_(None),
+    )
+    .group_by(Customer.won_by, Customer.customer_since)
+)
+_DAYS = select(FactDay.__table__).where(
+    FactDay.org_id == bindparam("org"),
+    FactDay.person_id == bindparam("person"),
+    FactDay.day >= bindparam("first"),
+    FactDay.day <= bindparam("last"),
+)
+_MONTHS = select(FactMonth.month).where(
+    FactMonth.org_id == bindparam("org"),
+    FactMonth.person_id == bindparam("person"),
+    FactMonth.month >= bindparam("first"),
+)
+_OWN_OF = select(Owned.customer_id).where(
+    Owned.org_id == bindparam("org"),
+    Owned.person_id == bindparam("person"),
+    Owned.since <= bindparam("last"),
+    or_(Owned.until.is_(None), Owned.until > bindparam("last")),
+)
+_OWNED = select(Owned.__table__).where(
+    Owned.org_id == bindparam("org"),
+    Owned.customer_id.in_(bindparam("ids", expanding=True)),
+    Owned.until.is_(None),
+)
+
+
+def keep(work: Work, visits: Mapping[str, Mapping[str, list[Mapping[Any, Any]]]]) -> None:
+    """Make the facts of everything that this transaction changed true again; `visits` of each touched (rep, day)."""
+    changed: dict[str, list[Row]] = {"visit": [], "follow_up": [], "customer": []}
+    for (kind, _), row in work.rows.items():
+        if row.changed and kind in changed:
+            changed[kind].append(row)
+    telling = [row for row in changed["visit"] if _tells(row)]
+    if not (telling or changed["follow_up"] or changed["customer"]):
+        return
+    parts: dict[tuple[str, str], dict[str, Any]] = {}
+    if telling:
+        for rep, days in visits.items():
+            for day, rows in days.items():
+                parts.setdefault((rep, day), {}).update(sum_visits(rows))
+        _add(parts, _plans(work, telling))
+    promised = set(work.promise_days)
+    for row in changed["follow_up"]:
+        promised |= days_of(row.values(), row.columns)
+    promised |= _answer(work, telling, changed["follow_up"])
+    _add(parts, _promises(work, promised))
+    _add(parts, _won(work, changed["customer"]))
+    months = _write_days(work, parts)
+    _write_months(work, months, _hand_over(work, changed["customer"]))
+
+
+def days_of(values: Mapping[str, Any], columns: Mapping[str, Any]) -> Pairs:
+    """The (owner, day) that a follow-up stands on."""
+    days = (values.get("due_date"), columns.get("done_day"), columns.get("request_day"))
+    return {(values["owner_id"], day) for day in days if day}
+
+
+def _tells(row: Row) -> bool:
+    """Whether a visit is, or was, of those that facts are made of."""
+    now, was = row.values(), row.was.values if row.was else {}
+    return any(one.get("status") == "done" or one.get("planned_date") for one in (now, was))
+
+
+def _add(
+    parts: dict[tuple[str, str], dict[str, Any]], some: Iterable[tuple[tuple[str, str], dict[str, Any]]]
+) -> None:
+    for pair, sums in some:
+        parts.setdefault(pair, {}).update(sums)
+
+
+def _by_person(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    for person, some in groupby(sorted(pairs), key=lambda pair: pair[0]):
+        yield person, [day for _, day in some]
+
+
+def _plans(work: Work, visits: list[Row]) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    pairs = {
+        (values["rep_id"], values["planned_date"])
+        for row in visits
+        for values in (row.values(), row.was.values if row.was else {})
+        if values.get("planned_date")
+    }
+    for rep, days in _by_person(pairs):
+        about = {"org": work.org_id, "person": rep, "days": days}
+        found = work.connection.execute(_PLANS, about).mappings().all()
+        for day in days:
+            yield (rep, day), sum_plans(row for row in found if row["planned_date"] == day)
+
+
+def _promises(work: Work, pairs: Pairs) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    for owner, days in _by_person(pairs):
+        about = {"org": work.org_id, "person": owner, "days": days}
+        found = work.connection.execute(_PROMISES, about).mappings().all()
+        for day in days:
+            yield (owner, day), sum_follow_ups(day, found)
+
+
+def _answer(work: Work, visits: list[Row], promises: list[Row]) -> Pairs:
+    """Say of each request that this transaction may have answered when that was; the days on which that is news."""
+    ids = [row.id for row in promises if row.columns.get("request_day")]
+    # A visit that never was done answers nothing, and did not before.
+    said = [
+        values
+        for row in visits
+        if row.values().get("status") == "done"
+        for values in (row.values(), row.was.values if row.was else {})
+        if values
+    ]
+    if not (ids or said):
+        return set()
+    about = {
+        "org": work.org_id,
+        "ids": ids,
+        "customers": sorted({values["customer_id"] for values in said}),
+        "owners": sorted({values["rep_id"] for values in said}),
+    }
+    requests = work.connection.execute(_REQUESTS, about).mappings().all()
+    if not requests:
+        return set()
+    asked = {row["id"]: datetime.fromisoformat(row["requested_at"]) for row in requests}
+    seen: dict[tuple[str, str], list[datetime]] = {}
+    about = {
+        "org": work.org_id,
+        "customers": sorted({row["customer_id"] for row in requests}),
+        "owners": sorted({row["owner_id"] for row in requests}),
+        "since": min(asked.values()).astimezone(UTC),
+    }
+    for rep, customer, at in work.connection.execute(_VISITED, about):
+        seen.setdefault((rep, customer), []).append(at)
+    news: Pairs = set()
+    answers = []
+    for row in requests:
+        at = answered_at(row, seen.get((row["owner_id"], row["customer_id"]), ()))
+        if at != row["answered_at"]:
+            answers.append({"org": work.org_id, "identity": row["id"], "answer": at})
+            news.add((row["owner_id"], row["request_day"]))
+    if answers:
+        work.connection.execute(_ANSWER, answers)
+    return news
+
+
+def _won(work: Work, customers: list[Row]) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    """New customers of the days on which changed ones were won: they are counted anew where one was merged away."""
+    pairs = {
+        (row.columns["won_by"], row.columns["customer_since"])
+        for row in customers
+        if row.columns.get("won_by")
+    }
+    if not pairs:
+        return
+    about = {
+        "org": work.org_id,
+        "people": sorted({person for person, _ in pairs}),
+        "days": sorted({day for _, day in pairs}),
+    }
+    found = {(row[0], row[1]): row[2] for row in work.connection.execute(_WON, about)}
+    for pair in sorted(pairs):
+        yield pair, {"new_customers": found.get(pair, 0)}
+
+
+def _write_days(work: Work, parts: Mapping[tuple[str, str], dict[str, Any]]) -> dict[tuple[str, str], Days]:
+    """Write the days that came out differently; returns all days of the (person, month) that hold them."""
+    months: dict[tuple[str, str], Days] = {}
+    rows = []
+    for (person, day), sums in sorted(parts.items()):
+        key = (person, day[:7])
+        known = months.get(key) or _days(work.connection, work.org_id, *key)
+        before = known.get(day) or dict.fromkeys(SUMS, 0) | {"customers": []}
+        after = {name: sums.get(name, before[name]) for name in (*SUMS, "customers")}
+        if any(after[name] != before[name] for name in after):
+            known[day] = after
+            months[key] = known
+            rows.append({"org_id": work.org_id, "person_id": person, "day": day} | after)
+    upsert(FactDay, work.connection, rows)
+    return months
+
+
+Days = dict[str, dict[str, Any]]
+"""Day -> its sums and customers."""
+
+
+def _days(connection: Connection, org_id: str, person: str, month: str) -> Days:
+    about = {"org": org_id, "person": person, "first": month, "last": month + LAST}
+    return {row["day"]: dict(row) for row in connection.execute(_DAYS, about).mappings()}
+
+
+def _write_months(work: Work, months: dict[tuple[str, str], Days], handed: Mapping[str, str]) -> None:
+    """Sum months up anew: those whose days changed, and for whoever got or lost customers (`handed`: since when) that
+    month and what comes after."""
+    for person, since in sorted(handed.items()):
+        about = {"org": work.org_id, "person": person, "first": since[:7]}
+        for month in {since[:7], *work.connection.execute(_MONTHS, about).scalars()}:
+            if (person, month) not in months:
+                months[person, month] = _days(work.connection, work.org_id, person, month)
+    rows = []
+    for (person, month), days in sorted(months.items()):
+        own = set(
+            work.connection.execute(
+                _OWN_OF, {"org": work.org_id, "person": person, "last": month + LAST}
+            ).scalars()
+        )
+        rows.append(
+            {"org_id": work.org_id, "month": month, "person_id": person} | sum_month(days.values(), own)
+        )
+    upsert(FactMonth, work.connection, rows)
+
+
+def sum_month(days: Iterable[Mapping[str, Any]], own: set[str]) -> dict[str, int]:
+    """A month's columns out of its days; `own`: the customers the person has at its end."""
+    sums = dict.fromkeys(SUMS, 0)
+    visited: set[str] = set()
+    for day in days:
+        for name in SUMS:
+            sums[name] += day[name]
+        visited.update(day["customers"])
+    return sums | {
+        "customers_visited": len(visited),
+        "own_customers": len(own),
+        "own_visited": len(own & visited),
+    }
+
+
+def _owner(values: Mapping[str, Any], *, archived: bool) -> str | None:
+    """Whose own customer it is."""
+    return None if archived or values.get("lifecycle") == "lost" else values.get("owner_id")
+
+
+def _hand_over(work: Work, customers: list[Row]) -> dict[str, str]:
+    """Note whose own the changed customers are from today on; returns who got or lost some, and since when."""
+    moved: dict[str, tuple[str | None, str | None]] = {}
+    for row in customers:
+        assert row.entity is not None
+        before = _owner(row.was.values, archived=row.was.archived) if row.was else None
+        after = _owner(row.entity.values, archived=row.entity.archived)
+        if before != after:
+            moved[row.id] = (before, after)
+    if not moved:
+        return {}
+    today = day_of(work.now, zone_of(work.organisation_zone()) or UTC)
+    held = [identity for identity, (before, _) in moved.items() if before]
+    stored = {}
+    if held:
+        about = {"org": work.org_id, "ids": held}
+        stored = {row["customer_id"]: dict(row) for row in work.connection.execute(_OWNED, about).mappings()}
+    rows, handed = [], dict[str, str]()
+    for identity, (_, after) in moved.items():
+        last = stored.get(identity)
+        since = max(today, last["since"]) if last else today
+        if last:
+            rows.append(last | {"until": since})
+        if after:
+            rows.append(
+                {
+                    "org_id": work.org_id,
+                    "customer_id": identity,
+                    "since": since,
+                    "person_id": after,
+                    "until": None,
+                }
+            )
+        for person in {after, last["person_id"] if last else None} - {None}:
+            assert person is not None
+            handed[person] = min(since, handed.get(person, since))
+    upsert(Owned, work.connection, rows)
+    return handed
