@@ -5,6 +5,10 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types build speed faults format clean setup browser
 
+# Python keeps what it has compiled, whatever the environment says: without it each of the many processes that `demo` and
+# `test` start would compile all libraries anew, which is most of what they would do.
+unexport PYTHONDONTWRITEBYTECODE
+
 PORT ?= 8080
 LAN ?=
 DEMO_LANG ?= en
@@ -16,7 +20,7 @@ BIN := .venv/bin
 PWA := cd pwa && PATH="$(CURDIR)/.venv/bin:$$PATH"
 NPM := $(PWA) npm
 # Folders are listed with their files: a file that was taken away changes its folder's time.
-PWA_SOURCES := $(wildcard pwa/*.ts pwa/*.js pwa/*.json pwa/*.html) $(shell find pwa/src pwa/public 2>/dev/null)
+PWA_SOURCES := $(wildcard pwa/*.ts pwa/*.js pwa/*.json pwa/*.html) $(wildcard server/indicators/*.json) $(shell find pwa/src pwa/public 2>/dev/null)
 
 help: ## list what can be done
 	@echo "make demo      try it: prints an address and three sign-ins   (PORT=8080  LAN=1  DEMO_LANG=en|zh)"

@@ -47,9 +47,15 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     // Of the data layer's one door each screen takes along what it uses; the first page only what the start needs.
-    rolldownOptions: { treeshake: { moduleSideEffects: [{ test: /\/src\/data\//, sideEffects: false }] } },
+    rolldownOptions: {
+      treeshake: { moduleSideEffects: [{ test: /\/src\/data\//, sideEffects: false }] },
+      // All of the first load in one file: it is wanted as a whole, and packs better.
+      output: { codeSplitting: { groups: [{ name: 'first', tags: ['$initial'] }] } },
+    },
   },
   server: {
+    // The words and lists that are shared with the server lie beside it.
+    fs: { allow: ['..'] },
     proxy: {
       '/api': { target: process.env['ROUNDS_SERVER'] ?? 'http://127.0.0.1:8000', changeOrigin: true },
     },
