@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from geopy.distance import geodesic
-
 # WGS 84: semi-major axis in metres and squared eccentricity.
 _AXIS_M = 6_378_137.0
 _E2 = 0.006_694_379_990_141_3
@@ -43,6 +41,9 @@ def distance_m(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
 
 @lru_cache(maxsize=4096)
 def _geodesic_m(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
+    # Loaded when first needed: with it come geopy's geocoders and an HTTP client, a fifth of the time a process starts in.
+    from geopy.distance import geodesic
+
     return float(geodesic((lat1, lon1), (lat2, lon2)).meters)
 
 

@@ -14,7 +14,6 @@ from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
-from pywebpush import WebPushException, webpush
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -92,6 +91,9 @@ class Sender:
         headers: dict[str, str | int | float] = {"Urgency": urgency}
         if topic:
             headers["Topic"] = topic
+        # Loaded when first needed: it brings an asynchronous HTTP client along that every start would pay for.
+        from pywebpush import WebPushException, webpush
+
         try:
             answer = webpush(
                 subscription,
@@ -108,7 +110,7 @@ class Sender:
         except requests.exceptions.RequestException as error:
             return Sent("later", detail=type(error).__name__)
         except WebPushException as error:
-            return _judged(error, now)
+            return _judged(error.response, now)
         except ValueError as error:  # keys of the subscription that are no keys
             return Sent("gone", detail=str(error))
         return Sent("sent", getattr(answer, "status_code", None))
@@ -118,8 +120,7 @@ class Sender:
         self._session.close()
 
 
-def _judged(error: WebPushException, now: datetime) -> Sent:
-    answer = error.response
+def _judged(answer: Any, now: datetime) -> Sent:
     status = getattr(answer, "status_code", None)
     if answer is None or status is None:
         return Sent("gone", detail="The subscription's keys cannot be used.")

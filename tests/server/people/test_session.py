@@ -20,6 +20,7 @@ from tests.world import World
 PASSWORD = "correct horse battery"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 HASHED = CHEAP.hash(PASSWORD)
+UNKNOWN = session._UNKNOWN
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +28,10 @@ def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same hashing at a price that a hundred sign-ins can pay."""
     monkeypatch.setattr(session, "_hasher", CHEAP)
     monkeypatch.setattr(session, "_UNKNOWN", CHEAP.hash("nobody"))
+
+
+def test_an_unknown_account_costs_what_a_known_one_does() -> None:
+    assert not PasswordHasher().check_needs_rehash(UNKNOWN)
 
 
 @pytest.fixture
