@@ -1,7 +1,5 @@
 """Phone: Chromium with its processor slowed four times, 5,000 customers and 2,000 visits on the phone, no server."""
 
-import gzip
-import re
 import statistics
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,8 +11,8 @@ from sqlalchemy import create_engine, insert
 
 from server.people.model import Login
 from server.people.session import hash_password
-from tests.conftest import REPOSITORY
 from tests.live import LiveServer
+from tests.pages import scripts_of_the_first_load
 from tests.phone import Browser
 from tests.postgres import Cluster
 from tests.speed import seed
@@ -68,7 +66,7 @@ async (kind) => {
 
 def run(_: Cluster, folder: Path) -> Iterator[str]:
     """Yields lines of the report."""
-    yield f"JavaScript of the first load  {_first_load() / 1024:9.1f} KB gzip wanted: under 100"
+    yield f"JavaScript of the first load  {sum(scripts_of_the_first_load().values()) / 1024:9.1f} KB gzip wanted: under 100"
     url = f"sqlite:///{folder / 'phone.db'}"
     (rep,) = seed.organisation(url, 1, CUSTOMERS)
     _let_in(url, rep)
@@ -127,13 +125,6 @@ def run(_: Cluster, folder: Path) -> Iterator[str]:
         saved = _seen(page, "checkedIn") - page.evaluate("__tapped")
         yield f"tap on check-in to saved      {saved:9.0f} ms wanted: under 150"
         browser.close()
-
-
-def _first_load() -> int:
-    """Bytes, gzipped, of the scripts that the first page asks for."""
-    dist = REPOSITORY / "pwa" / "dist"
-    scripts = re.findall(r'(?:src|modulepreload"[^>]*href)="(/[^"]+\.js)"', (dist / "index.html").read_text())
-    return sum(len(gzip.compress((dist / name.lstrip("/")).read_bytes(), 6)) for name in scripts)
 
 
 def _let_in(url: str, rep: seed.Rep) -> None:

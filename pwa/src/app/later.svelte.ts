@@ -1,4 +1,5 @@
 import type { Component } from 'svelte';
+import { i18n } from '../i18n/i18n.svelte';
 
 // Screens differ in their props, each place passes what its own one wants.
 type Screen = Component<Record<string, unknown>>;
@@ -62,7 +63,7 @@ class LaterScreens {
   async #fetch(name: Later): Promise<void> {
     this.#asked.add(name);
     try {
-      const { default: screen } = await LOADS[name]();
+      const [{ default: screen }] = await Promise.all([LOADS[name](), i18n.whole()]);
       this.#here = { ...this.#here, [name]: screen as Screen };
     } catch {
       this.#asked.delete(name);

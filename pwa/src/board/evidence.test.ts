@@ -1,10 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import type { Conclusion, ServerVisit } from '../data';
 import { boardWords } from '../i18n/board';
-import { en } from '../i18n/en';
-import { zh } from '../i18n/zh';
+import { en as enFirst } from '../i18n/en';
+import { later as enLater } from '../i18n/en_later';
+import { zh as zhFirst } from '../i18n/zh';
+import { later as zhLater } from '../i18n/zh_later';
 import { tell } from './evidence';
 import { sayer } from './say';
+
+const en = { ...enFirst, ...enLater };
+const zh = { ...zhFirst, ...zhLater };
 
 const DATE = '2026-11-19';
 const now = Date.parse('2026-11-19T14:52:00Z');

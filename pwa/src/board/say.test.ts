@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { boardWords } from '../i18n/board';
-import { en } from '../i18n/en';
+import { en as enFirst } from '../i18n/en';
+import { later as enLater } from '../i18n/en_later';
 import { sayer, speakingFix } from './say';
+
+const en = { ...enFirst, ...enLater };
 
 const say = sayer(en, boardWords.en, 'Europe/London');
 

@@ -121,9 +121,9 @@ export {
  * Push: `$push.mode` tells whether reminders reach this device; `enablePush()` only from a tap; `pushDevices()`,
  * `testPush()`, `getWishes()`, `setWishes(part)` ask the server (null: it cannot be asked now).
  */
+export { lookAtPush } from './pushing';
 export {
   push,
-  lookAtPush,
   enablePush,
   disablePush,
   pushDevices,
@@ -182,3 +182,19 @@ export { device, askPersist } from './condition';
 
 /** The whole outbox as one JSON file, out and in, by hand. */
 export { exportRescue, importRescue, RescueError } from './rescue';
+
+/**
+ * What scores are made of: `held(kind)` are schemes, targets, values, days off, closings and appeals; `workOf(person, from)`
+ * the visits, promises and customers behind them. `makeRecord(s)`, `changeRecord` write one of these kinds.
+ */
+export {
+  held,
+  workOf,
+  survivorOf,
+  makeRecord,
+  makeRecords,
+  changeRecord,
+  type Held,
+  type Work,
+  type ScoreKind,
+} from './scoring';

@@ -9,7 +9,7 @@ import { ask, Unreachable } from './http';
 import { dropSearches, resumeLocating } from './locating';
 import { Outbox } from './outbox';
 import { forgetFix } from './place';
-import { disablePush, lookAtPush } from './push';
+import { disablePush, lookAtPush } from './pushing';
 import { lookAtRoom, lookPersisted } from './storage';
 import type { Me, Session, SignInResult, SignOutResult, Team } from './types';
 import { uuid } from './uuid';

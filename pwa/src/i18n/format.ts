@@ -1,4 +1,4 @@
-import type { ReasonCode, Words } from './en';
+import type { ReasonCode, FirstWords } from './en';
 
 /**
  * Numbers and times in words. All pure: words (which carry their locale), values, zone and the present moment come
@@ -55,7 +55,7 @@ export function dayOf(when: When, zone: string): string {
 const noon = (day: string): number => Date.parse(`${day}T12:00:00Z`);
 
 /** `Thursday 19 November`, `11月19日 星期四`. */
-export function dayLong(words: Words, day: string): string {
+export function dayLong(words: FirstWords, day: string): string {
   const at = noon(day);
   if (!Number.isFinite(at)) return day;
   const date = format(words.locale, 'UTC', 'monthday', { day: 'numeric', month: 'long' }).format(at);
@@ -64,7 +64,7 @@ export function dayLong(words: Words, day: string): string {
 }
 
 /** `7 Nov`, `11月7日`; with the year when it is not this one. */
-export function dayShort(words: Words, day: string, today?: string): string {
+export function dayShort(words: FirstWords, day: string, today?: string): string {
   const at = noon(day);
   if (!Number.isFinite(at)) return day;
   const other = today !== undefined && today.slice(0, 4) !== day.slice(0, 4);
@@ -77,7 +77,7 @@ export function dayShort(words: Words, day: string, today?: string): string {
 }
 
 /** `Thu 26 Nov`, `11月26日 周四`. */
-export function dayWeekday(words: Words, day: string): string {
+export function dayWeekday(words: FirstWords, day: string): string {
   const at = noon(day);
   if (!Number.isFinite(at)) return day;
   const weekday = format(words.locale, 'UTC', 'wd', { weekday: 'short' }).format(at);
@@ -96,7 +96,7 @@ export function addDays(day: string, n: number): string {
 }
 
 /** `today`, `yesterday`, `12 days ago`, `tomorrow`. */
-export function dayAgo(words: Words, day: string, today: string): string {
+export function dayAgo(words: FirstWords, day: string, today: string): string {
   const n = daysBetween(day, today);
   if (!Number.isFinite(n)) return day;
   if (n === 0) return words.todayWord;
@@ -104,7 +104,7 @@ export function dayAgo(words: Words, day: string, today: string): string {
 }
 
 /** Age of something `milliseconds` old: `just now`, `20 s ago`, `6 min ago`, `5 h ago`, `yesterday`. */
-export function ago(words: Words, milliseconds: number): string {
+export function ago(words: FirstWords, milliseconds: number): string {
   const s = Math.max(0, Math.round(milliseconds / 1000));
   if (s < 5) return words.justNow;
   if (s < 60) return words.agoSeconds(s);
@@ -116,7 +116,7 @@ export function ago(words: Words, milliseconds: number): string {
 }
 
 /** `41 min`, `2 h 33`; whole minutes, rounded down as the rule of validity does. */
-export function duration(words: Words, seconds: number): string {
+export function duration(words: FirstWords, seconds: number): string {
   const m = Math.max(0, Math.floor(seconds / 60));
   return m < 60 ? words.min(m) : words.hmin(Math.floor(m / 60), m % 60);
 }
@@ -131,7 +131,7 @@ export function timer(seconds: number): string {
 }
 
 /** `38 m`, `120 m`, `2.4 km`, `87 km`; metres are rounded to 10 from 100 on, for nobody can use more. */
-export function distance(words: Words, metres: number): string {
+export function distance(words: FirstWords, metres: number): string {
   if (!Number.isFinite(metres)) return words.notKnown;
   if (metres < 100) return words.metres(String(Math.round(metres)));
   if (metres < 995) return words.metres(String(Math.round(metres / 10) * 10));
@@ -140,34 +140,34 @@ export function distance(words: Words, metres: number): string {
 }
 
 /** `±6 m`. */
-export function accuracy(words: Words, metres: number): string {
+export function accuracy(words: FirstWords, metres: number): string {
   return words.accuracyOf(distance(words, metres));
 }
 
 /** `5,000`. */
-export function grouped(words: Words, n: number): string {
+export function grouped(words: FirstWords, n: number): string {
   return new Intl.NumberFormat(words.locale).format(n);
 }
 
 /** Bytes as `12 MB`, one decimal below 10. */
-export function megabytes(words: Words, bytes: number): string {
+export function megabytes(words: FirstWords, bytes: number): string {
   const mb = bytes / 1_000_000;
   return words.megabytes(mb < 10 ? mb.toFixed(1) : String(Math.round(mb)));
 }
 
 /** Short word for a reason code; an unknown code is shown as it is, for silence would be worse. */
-export function reasonShort(words: Words, code: string): string {
+export function reasonShort(words: FirstWords, code: string): string {
   return (words.reasons[code as ReasonCode] ?? words.unknownReason(code))[0];
 }
 
 /** Sentence for a reason code. */
-export function reasonLong(words: Words, code: string): string {
+export function reasonLong(words: FirstWords, code: string): string {
   return (words.reasons[code as ReasonCode] ?? words.unknownReason(code))[1];
 }
 
 /** Eight-point bearing from one place to another, as a word. */
 export function bearing(
-  words: Words,
+  words: FirstWords,
   from: { lat: number; lon: number },
   to: { lat: number; lon: number },
 ): string {

@@ -7,6 +7,15 @@ export const LANGUAGES: readonly Language[] = ['en', 'zh-Hans'];
 export const NAMES: Record<Language, string> = { en: 'English', 'zh-Hans': '中文' };
 const KEY = 'rounds.language';
 
+/** Each language's first words and the rest, in files of their own; English's first are part of the first load. */
+const FILES = {
+  en: { first: () => Promise.resolve(en), rest: async () => (await import('./en_later')).later },
+  'zh-Hans': {
+    first: async () => (await import('./zh')).zh,
+    rest: async () => (await import('./zh_later')).later,
+  },
+};
+
 /** The language meant by a BCP 47 tag such as `zh-CN`; null when it is none of ours. */
 export function languageOf(tag: string | null | undefined): Language | null {
   if (!tag) return null;
@@ -26,14 +35,19 @@ function remembered(): Language | null {
 /**
  * The language and zone of the moment. `i18n.t.checkIn` is the word; the methods put numbers and times into words.
  * Order of choice: what was chosen here, then the person's own, then the browser's.
+ *
+ * A screen that is not part of the first load waits for `whole()` before it is shown: its words come beside it.
  */
 class I18n {
   language = $state<Language>('en');
   zone = $state('UTC');
   /** False only while the first words are being fetched. */
   ready = $state(true);
-  #words = $state.raw<Partial<Record<Language, Words>>>({ en });
-  t = $derived(this.#words[this.language] ?? en);
+  // Until `whole()` the later words are missing in fact; no screen that is there by then asks for one.
+  #words = $state.raw<Partial<Record<Language, Words>>>({ en: en as Words });
+  t = $derived(this.#words[this.language] ?? (en as Words));
+  #all = new Set<Language>();
+  #wantAll = false;
   #chosen = false;
   #shown = false;
   #wanted: Language = 'en';
@@ -66,7 +80,27 @@ class I18n {
     if (person.time_zone) this.zone = person.time_zone;
   }
 
-  /** A language besides English comes in a file of its own; until it is here the old words stay. */
+  /** Resolves when every screen's words are here; rejects where they cannot be fetched. */
+  async whole(): Promise<void> {
+    this.#wantAll = true;
+    await this.#fetch(this.language);
+  }
+
+  /** What is still missing of a language: the old words stay until it is here. */
+  async #fetch(language: Language): Promise<void> {
+    const all = this.#wantAll;
+    if (this.#words[language] && (!all || this.#all.has(language))) return;
+    const [first, rest] = await Promise.all([
+      FILES[language].first(),
+      all ? FILES[language].rest() : undefined,
+    ]);
+    if (this.#all.has(language)) return;
+    if (all) this.#all.add(language);
+    this.#words = { ...this.#words, [language]: { ...first, ...rest } as Words };
+    // They were asked for meanwhile: a language is not shown over a screen whose words it lacks.
+    if (this.#wantAll && !all) await this.#fetch(language);
+  }
+
   #set(language: Language): void {
     this.#wanted = language;
     const show = () => {
@@ -74,13 +108,10 @@ class I18n {
       this.language = language;
       if (typeof document !== 'undefined') document.documentElement.lang = language;
     };
-    if (this.#words[language]) return show();
+    if (this.#words[language] && (!this.#wantAll || this.#all.has(language))) return show();
     this.ready = this.#shown;
-    void import('./zh')
-      .then(({ zh }) => {
-        this.#words = { ...this.#words, 'zh-Hans': zh };
-        show();
-      })
+    void this.#fetch(language)
+      .then(show)
       .catch(() => {})
       .finally(() => {
         this.ready = true;

@@ -1,13 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { boardWords } from './board';
 import { deviceWords } from './device';
-import { en } from './en';
+import { en as enFirst } from './en';
+import { later as enLater } from './en_later';
 import { followUpWords } from './followups';
 import { inboxWords } from './inbox';
 import { photoWords } from './photos';
 import { recordWords } from './records';
 import { territoryWords } from './territory';
-import { zh } from './zh';
+import { zh as zhFirst } from './zh';
+import { later as zhLater } from './zh_later';
+
+const en = { ...enFirst, ...enLater };
+const zh = { ...zhFirst, ...zhLater };
 
 type Tree = { [key: string]: unknown };
 

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { en } from '../i18n/en';
+import { en as enFirst } from '../i18n/en';
+import { later as enLater } from '../i18n/en_later';
 import { recordWords } from '../i18n/records';
-import { zh } from '../i18n/zh';
+import { zh as zhFirst } from '../i18n/zh';
+import { later as zhLater } from '../i18n/zh_later';
 import { moment, valueOf, type Names } from './value';
+
+const en = { ...enFirst, ...enLater };
+const zh = { ...zhFirst, ...zhLater };
 
 const ID = '939bf0e0-8a21-4fae-8190-06d67e068fc3';
 const names: Names = {
