@@ -288,7 +288,7 @@ describe('what never left this phone', () => {
       detail: null,
     };
     await outbox.accept(client, [{ seq: m!.seq, id: m!.id, ...receipt }]);
-    await outbox.settle(client, m!.seq);
+    await outbox.settle(client, m!.seq, new Set([m!.id]));
     await outbox.prune(new Set(), Date.now() + 31 * 86_400_000);
     expect(await outbox.all()).toHaveLength(1);
     await outbox.putAway(m!.id, true);

@@ -81,7 +81,7 @@ describe('whatever the network, the phone and the server do', () => {
     await outbox.prune(new Set(), later);
     expect(await outbox.all()).toHaveLength(1);
     await phone.exchange(server);
-    await outbox.settle(client, 1);
+    await outbox.settle(client, 1, new Set([id!]));
     await outbox.prune(new Set(), later);
     expect(await outbox.all()).toHaveLength(0);
     phone.close();
@@ -193,6 +193,92 @@ test('what a copied profile had confirmed comes back after a backup, though its 
   // The second phone finds its only number in use, by something else, with nothing of its own unsent.
   await two.exchange(server);
   expect(server.state.applied.map((m) => m.id)).toEqual([b, a]);
+});
+
+describe('what was confirmed and never seen', () => {
+  /** A phone whose page died between the receipt of its one change and the rows. */
+  async function died(server: Server): Promise<{ phone: Phone; id: string }> {
+    const phone = await Phone.make();
+    await phone.exchange(server);
+    const [id] = await phone.save(change('v1', 'create', [set('minutes', 'mine')]));
+    phone.desk.replica.apply = () => Promise.reject(new Error('died'));
+    await expect(phone.exchange(server)).rejects.toThrow('died');
+    await phone.restart();
+    return { phone, id: id! };
+  }
+  /** The server as it was before, with tokens of before still good. */
+  function putBack(server: Server, backup: ReturnType<Server['backup']>): void {
+    server.state = { ...structuredClone(backup), head: server.state.head + 1_000_000 };
+  }
+  /** What one exchange carries, and how many of it the phone calls unsent meanwhile. */
+  async function carried(phone: Phone, server: Server): Promise<[ids: string[], unsent: number][]> {
+    const told: [string[], number][] = [];
+    const { exchange } = await import('../src/data/exchange');
+    await exchange(
+      phone.desk,
+      async (request) => {
+        told.push([request.mutations.map((m) => m.id), phone.desk.model.counts().unsent]);
+        return server.answer(request);
+      },
+      () => {},
+    );
+    return told;
+  }
+
+  test('is asked about once more, shown as sent all the while', async () => {
+    const server = new Server();
+    const { phone, id } = await died(server);
+    expect(await carried(phone, server)).toEqual([[[id], 0]]);
+    expect(await phone.held()).toEqual(server.visible());
+    expect(await carried(phone, server)).toEqual([[[], 0]]);
+    expect(server.state.applied).toHaveLength(1);
+  });
+
+  test('is taken again under its number by a server that lost it', async () => {
+    const server = new Server();
+    const backup = server.backup();
+    const { phone, id } = await died(server);
+    putBack(server, backup);
+    expect(await carried(phone, server)).toEqual([[[id], 0]]);
+    expect(server.state.applied.map((m) => m.id)).toEqual([id]);
+    const [row] = await phone.desk.outbox.all();
+    expect(row).toMatchObject({ seq: 1, settled: 1, receipt: { version: server.state.head } });
+  });
+
+  test('is sent under another number where a copy of the profile took its own', async () => {
+    const server = new Server();
+    const backup = server.backup();
+    const one = await Phone.make();
+    await one.exchange(server);
+    const two = await one.clone();
+    const [id] = await one.save(change('v1', 'create', [set('minutes', 'mine')]));
+    one.desk.replica.apply = () => Promise.reject(new Error('died'));
+    await expect(one.exchange(server)).rejects.toThrow('died');
+    await one.restart();
+    putBack(server, backup);
+    const [other] = await two.save(change('v2', 'create', []));
+    await two.exchange(server);
+    // Now it is unsent in truth, and said to be.
+    expect((await carried(one, server)).map(([ids]) => ids)).toEqual([[id], [id]]);
+    expect(server.state.applied.map((m) => m.id)).toEqual([other, id]);
+    expect(await one.held()).toEqual(server.visible());
+  });
+
+  test('is asked about once by a page that turns out to be too old to read', async () => {
+    const server = new Server();
+    const { phone } = await died(server);
+    const { exchange } = await import('../src/data/exchange');
+    const asked: number[] = [];
+    const ended = await exchange(
+      phone.desk,
+      async (request) => {
+        asked.push(request.mutations.length);
+        return { status: 426, body: {}, retryAfterMs: null };
+      },
+      () => {},
+    );
+    expect([ended.how, asked]).toEqual(['too-old', [1]]);
+  });
 });
 
 describe('what can not be taken', () => {

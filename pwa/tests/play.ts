@@ -570,7 +570,8 @@ export class Play {
     const first = new Date(this.now - 180 * 86_400_000).toISOString().slice(0, 10);
     for (const row of await profile.desk.replica.all()) {
       const { day } = (row.data['server'] ?? {}) as { day?: string };
-      if (row.kind === 'visit' && day && day < first) held.delete(`${row.kind} ${row.id}`);
+      const over = !['planned', 'open'].includes(String(row.data['status']));
+      if (row.kind === 'visit' && over && day && day < first) held.delete(`${row.kind} ${row.id}`);
     }
     const flaws: string[] = [];
     for (const key of new Set([...expected.keys(), ...held.keys()])) {

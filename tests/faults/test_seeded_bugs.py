@@ -19,7 +19,7 @@ from server.exchange.work import Work
 from sync import reconcile, scopes
 from tests.faults.sim.house import House, house_on
 from tests.faults.sim.laws import broken
-from tests.faults.sim.phone import Phone
+from tests.faults.sim.phone import Outbox, Phone
 from tests.faults.sim.play import Play
 from tests.faults.sim.vectors import scenarios
 from tests.faults.sim.watch import Flaw
@@ -378,6 +378,10 @@ def old_numbers_are_kept_behind_newer_ones(bugs: Bugs) -> None:
     bugs.line(Phone, "resend_all", "if any(row.client != box.client for row in rows):", "if False:")
 
 
+def what_was_never_seen_is_not_asked_about(bugs: Bugs) -> None:
+    bugs.line(Outbox, "due", "or not (row.settled or row.id in asked)", "")
+
+
 CAUGHT: dict[Callable[[Bugs], None], str | dict[str, Any]] = {
     no_dedupe: RENUMBERED,
     the_first_receipt_is_forgotten: "answer-lost",
@@ -402,6 +406,7 @@ CAUGHT: dict[Callable[[Bugs], None], str | dict[str, Any]] = {
     a_receipt_ends_the_overlay: DIES,
     a_newer_row_outlives_a_backup: "put-back-and-the-author-is-gone",
     old_numbers_are_kept_behind_newer_ones: FORKED,
+    what_was_never_seen_is_not_asked_about: "dies-then-put-back-and-a-copy-goes-on",
 }
 TOLD_HERE = {
     "a renumbered mutation": RENUMBERED,

@@ -60,8 +60,11 @@ export async function exchange(
   if (!(await replica.state()).complete && desk.model.holdsRows()) replica.rebuilt = true;
   let full = false;
   let again = 0;
+  // What this exchange has carried: it need not be asked about again.
+  const asked = new Set<Id>();
   for (;;) {
-    const { client, mutations } = await outbox.batch(limit);
+    const { client, mutations, unsent } = await outbox.batch(limit, pulling ? asked : null);
+    for (const m of mutations) asked.add(m.id);
     const { token } = await replica.state();
     // What will still be here when this request is stored: that is what a board must say of this phone then.
     const device = await outbox.countUnsent(new Set(mutations.map((m) => m.id)));
@@ -124,14 +127,16 @@ export async function exchange(
         mutationsChanged(desk, acked);
         if (full) void lookAtRoom();
         else {
-          if (changed) await pageChanged(desk, page, changed, client.id, lost, say);
+          if (changed) await pageChanged(desk, page, changed, client.id, lost, asked, say);
+          // The token that is kept instead may be older than these receipts.
+          else asked.clear();
           more = page.more || changed === null;
         }
       }
       // Nothing to read although it was asked for: what was written is taken from a version too old to read, and only
       // a question without it is told so.
       else if (pulling && uploadOnly === null && mutations.length > 0) more = true;
-      if (more || lost || (await outbox.unsent()).length > 0) continue;
+      if (more || lost || (await outbox.due(pulling ? asked : null)).length > 0) continue;
       if (uploadOnly === 'revoked') await wipe(desk, say);
       return { how: full ? 'stopped' : 'done' };
     }
@@ -142,7 +147,10 @@ export async function exchange(
         body.code === 'SEQ_GAP' &&
         typeof body.expected === 'number' &&
         (await outbox.resendFrom(body.expected));
-      if (!supplied) await outbox.fork(client.id);
+      if (!supplied) {
+        await outbox.fork(client.id, body.code === 'CLIENT_FORKED' ? (body.from ?? 1) : undefined);
+        asked.clear();
+      }
       await outboxChanged(desk);
       continue;
     }
@@ -158,7 +166,7 @@ export async function exchange(
     if (status === 426) {
       say({ tooOld: true });
       // Too old to read, but what was written here is still taken.
-      if (!pulling || mutations.length === 0) return { how: 'too-old' };
+      if (!pulling || unsent === 0) return { how: 'too-old' };
       pulling = false;
       continue;
     }
@@ -174,6 +182,7 @@ async function pageChanged(
   changed: string[],
   client: Id,
   lost: boolean,
+  asked: ReadonlySet<Id>,
   say: (part: Partial<Contact>) => void,
 ): Promise<void> {
   const { replica, outbox } = desk;
@@ -184,7 +193,7 @@ async function pageChanged(
   } else await rowsChanged(desk, changed);
   if (page.more) return;
   say({ complete: true });
-  if (!lost) mutationsChanged(desk, await outbox.settle(client, page.acked_seq));
+  if (!lost) mutationsChanged(desk, await outbox.settle(client, page.acked_seq, asked));
 }
 
 /** The copy was given up for lack of room and there is none yet: then only what was written here travels. */

@@ -224,20 +224,39 @@ export class Outbox extends Dexie {
   }
 
   /**
-   * The next batch, first numbers first. One that is too large by itself is voided here and now, so that it can
-   * not stand in the way of the others.
+   * What goes next, first numbers first and without a gap: what is unsent and, unless it was `asked` about, what was
+   * confirmed and never seen in the replica. The server may have been put back to a backup and a copy of this
+   * profile may have taken its number: from a token that is older than both nobody would ever hear of it.
    */
-  async batch(limit = MAX_BATCH): Promise<{ client: ClientState; mutations: Mutation[] }> {
-    return this.transaction('rw', this.kv, this.mutations, async () => ({
-      client: await this.client(),
-      mutations: await this.take(limit),
-    }));
+  async due(asked: ReadonlySet<Id> | null): Promise<Stored[]> {
+    if (asked === null) return this.unsent();
+    const client = await this.client();
+    const rows = await this.mutations.where('settled').equals(0).toArray();
+    const mine = rows.filter((r) => r.client === client.id && (r.state === 'unsent' || !asked.has(r.id)));
+    mine.sort((a, b) => a.seq - b.seq);
+    return mine.filter((row, i) => row.seq === mine[0]!.seq + i);
   }
 
-  private async take(limit: number): Promise<Mutation[]> {
+  /**
+   * The next batch of what is due. One that is too large by itself is voided here and now, so that it can not stand
+   * in the way of the others. `unsent`: how many of them the server has not confirmed before.
+   */
+  async batch(
+    limit = MAX_BATCH,
+    asked: ReadonlySet<Id> | null = null,
+  ): Promise<{ client: ClientState; mutations: Mutation[]; unsent: number }> {
+    return this.transaction('rw', this.kv, this.mutations, async () => {
+      const due = (await this.due(asked)).slice(0, limit);
+      const mutations = await this.take(due);
+      const unsent = due.slice(0, mutations.length).filter((row) => row.state === 'unsent').length;
+      return { client: await this.client(), mutations, unsent };
+    });
+  }
+
+  private async take(rows: Stored[]): Promise<Mutation[]> {
     const out: Mutation[] = [];
     let bytes = 0;
-    for (const row of (await this.unsent()).slice(0, limit)) {
+    for (const row of rows) {
       let wire = onWire(row);
       let size = byteLength(JSON.stringify(wire));
       if (size > MAX_MUTATION_BYTES) {
@@ -253,20 +272,26 @@ export class Outbox extends Dexie {
 
   // ---- what the server said ------------------------------------------------------------------------------------
 
-  /** Notes receipts given to `client`. A receipt whose number or id is not ours changes nothing. */
+  /**
+   * Notes receipts given to `client`. A receipt whose number or id is not ours changes nothing, nor does one that is
+   * known; what the server had lost and took again is told by a version above any it ever gave.
+   */
   async accept(client: Id, receipts: WireReceipt[]): Promise<Stored[]> {
     return this.transaction('rw', this.kv, this.mutations, async () => {
       const state = await this.client();
       const changed: Stored[] = [];
+      let highest = 0;
       for (const { seq, id, ...receipt } of receipts) {
         const row = await this.mutations.where('id').equals(id).first();
-        if (!row || row.client !== client || row.seq !== seq || row.state === 'acked') continue;
+        if (!row || row.client !== client || row.seq !== seq) continue;
+        highest = Math.max(highest, seq);
+        if (row.state === 'acked' && (row.receipt?.version ?? 0) >= (receipt.version ?? 0)) continue;
         const acked: Stored = { ...row, state: 'acked', ackedAt: Date.now(), receipt };
         await this.mutations.put(acked);
         changed.push(acked);
       }
       if (state.id === client) {
-        const acked = Math.max(state.acked, ...changed.map((row) => row.seq));
+        const acked = Math.max(state.acked, highest);
         if (!state.known || acked > state.acked) {
           await this.kv.put({ key: 'client', value: { ...state, known: true, acked } });
         }
@@ -275,14 +300,14 @@ export class Outbox extends Dexie {
     });
   }
 
-  /** Views need these no longer: a pull that contains them has come to rest. Returns them. */
-  async settle(client: Id, ackedSeq: number): Promise<Stored[]> {
+  /** Views need these no longer: a pull that contains them, and was `asked` about them, has come to rest. */
+  async settle(client: Id, ackedSeq: number, asked: ReadonlySet<Id>): Promise<Stored[]> {
     return this.transaction('rw', this.kv, this.mutations, async () => {
       // A page asked under an earlier client id says nothing about the numbers of the present one.
       if ((await this.client()).id !== client) return [];
       const rows = await this.mutations.where('settled').equals(0).toArray();
       const done = rows
-        .filter((row) => isSettled(row, client, ackedSeq))
+        .filter((row) => isSettled(row, client, ackedSeq, asked))
         .map((row): Stored => ({ ...row, settled: 1 }));
       await this.mutations.bulkPut(done);
       return done;
@@ -331,14 +356,15 @@ export class Outbox extends Dexie {
   }
 
   /**
-   * A new client id, the old one as its predecessor; what is unacknowledged is numbered anew from 1 in its order.
-   * Ids and content stay, so whatever the server already has under an old number is recognised.
+   * A new client id, the old one as its predecessor; what the replica may not hold is numbered anew from 1 in its
+   * order. Ids and content stay, so whatever the server already has under an old number is recognised. From the
+   * number `taken` on, others have the numbers: what was confirmed under them is not there any more.
    */
-  async fork(from: Id): Promise<void> {
+  async fork(from: Id, taken = Infinity): Promise<void> {
     await this.transaction('rw', this.kv, this.mutations, async () => {
       const old = await this.client();
       if (old.id !== from) return; // another tab was quicker
-      const rows = (await this.mutations.where('state').equals('unsent').toArray()).sort((a, b) => a.n - b.n);
+      const rows = (await this.mutations.where('settled').equals(0).toArray()).sort((a, b) => a.n - b.n);
       const next: ClientState = {
         id: uuid(),
         predecessor: old.known ? old.id : old.predecessor,
@@ -346,8 +372,14 @@ export class Outbox extends Dexie {
         known: false,
         acked: 0,
       };
-      for (const [i, row] of rows.entries())
-        await this.mutations.update(row.n, { client: next.id, seq: i + 1 });
+      for (const [i, row] of rows.entries()) {
+        const gone = row.client === from && row.seq >= taken;
+        await this.mutations.update(row.n, {
+          client: next.id,
+          seq: i + 1,
+          ...(gone ? { state: 'unsent', receipt: null, ackedAt: null } : {}),
+        });
+      }
       await this.kv.put({ key: 'client', value: next });
     });
   }
@@ -541,11 +573,11 @@ export function onWire(row: Stored): Mutation {
   return { seq: row.seq, id: row.id, ...row.body };
 }
 
-/** True once a pull at rest, asked by `client` and answered with `ackedSeq`, contains this mutation. */
-export function isSettled(row: Stored, client: Id, ackedSeq: number): boolean {
+/** True once a pull at rest, `asked` by `client` and answered with `ackedSeq`, contains this mutation. */
+export function isSettled(row: Stored, client: Id, ackedSeq: number, asked: ReadonlySet<Id>): boolean {
   if (row.state !== 'acked') return false;
   // Under an earlier client id it had its receipt before this client first spoke, so every pull since contains it.
-  return row.client === client ? row.seq <= ackedSeq : true;
+  return row.client === client ? row.seq <= ackedSeq && asked.has(row.id) : true;
 }
 
 const encoder = new TextEncoder();

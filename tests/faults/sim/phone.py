@@ -81,6 +81,20 @@ class Outbox:
         rows = [row for row in self.rows if row.state == "unsent" and row.client == self.client]
         return sorted(rows, key=lambda row: row.seq)
 
+    def due(self, asked: set[str]) -> list[Saved]:
+        """What goes next, without a gap: what is unsent, and before it what was confirmed and never seen in the
+        replica, unless it was `asked` about: the server may have lost it since, and nothing else would show it."""
+        rows = sorted(
+            (
+                row
+                for row in self.rows
+                if row.client == self.client
+                and (row.state == "unsent" or not (row.settled or row.id in asked))
+            ),
+            key=lambda row: row.seq,
+        )
+        return [row for place, row in enumerate(rows) if row.seq == rows[0].seq + place]
+
 
 @dataclass
 class Held:
@@ -270,10 +284,13 @@ class Phone:
     def exchange(self, limit: int = 1000) -> Exchange:
         """One whole exchange: yields requests, is sent (status, body), or is thrown `Offline`."""
         most, forks, again, pulling = MOST_IN_A_BATCH, 0, 0, True
+        asked: set[str] = set()  # what this exchange has carried: it need not be asked about again
         while True:
             box = self.outbox
             self._void_what_is_too_large()
-            batch = box.unsent()[:most]
+            batch = (box.due(asked) if pulling else box.unsent())[:most]
+            fresh = sum(row.state == "unsent" for row in batch)
+            asked |= {row.id for row in batch}
             client, predecessor, acked = box.client, box.predecessor, box.acked
             token = self.replica.token
             sent_at = self.wall()
@@ -283,7 +300,7 @@ class Phone:
                 "predecessor": predecessor,
                 "sent": self.moment(),
                 "device": {
-                    "unsent": len(box.unsent()) - len(batch),
+                    "unsent": len(box.unsent()) - fresh,
                     "oldest": None,
                     "app": "sim",
                     "persisted": True,
@@ -321,9 +338,11 @@ class Phone:
                         self.resend_all()
                     applied = self.apply(page, token)
                     if applied and not page["more"] and not lost:
-                        self.settle(client, page["acked_seq"])
+                        self.settle(client, page["acked_seq"], asked)
+                    if not applied:
+                        asked.clear()  # the token that is kept instead may be older than these receipts
                     more = page["more"] or not applied
-                if more or lost or self.outbox.unsent():
+                if more or lost or (self.outbox.due(asked) if pulling else self.outbox.unsent()):
                     continue
                 return Ended("done")
             if status == 409:
@@ -332,7 +351,8 @@ class Phone:
                     return Ended("stopped")
                 gap = body["code"] == "SEQ_GAP" and isinstance(body.get("expected"), int)
                 if not (gap and self.resend_from(body["expected"])):
-                    self.fork(client)
+                    self.fork(client, None if gap else body["from"])
+                    asked.clear()
                 continue
             if status == 413 and batch:
                 if len(batch) > 1:
@@ -343,7 +363,7 @@ class Phone:
             if status == 401:
                 return Ended("sign-in")
             if status == 426:
-                if not pulling or not batch:
+                if not pulling or not fresh:
                     return Ended("too-old")
                 pulling = False
                 continue
@@ -356,21 +376,23 @@ class Phone:
         by_id = {row.id: row for row in box.rows}
         for receipt in receipts:
             row = by_id.get(receipt["id"])
-            if row is None or (row.client, row.seq) != (client, receipt["seq"]) or row.state == "acked":
+            if row is None or (row.client, row.seq) != (client, receipt["seq"]):
                 continue
-            row.state, row.acked_at, row.receipt = "acked", self.wall(), receipt
             if box.client == client:
                 box.acked = max(box.acked, row.seq)
+            # What the server had lost and took again is told by a version above any it ever gave.
+            if row.receipt is None or receipt["version"] > row.receipt["version"]:
+                row.state, row.acked_at, row.receipt = "acked", self.wall(), receipt
         if box.client == client:
             box.known = True
 
-    def settle(self, client: str, acked_seq: int) -> None:
-        """A pull came to rest: what it contains need no longer be laid over the replica."""
+    def settle(self, client: str, acked_seq: int, asked: set[str]) -> None:
+        """A pull came to rest: what it contains, and was `asked` about, need no longer be laid over the replica."""
         self.storage()
         if self.outbox.client != client:
             return
         for row in self.outbox.rows:
-            if row.state == "acked" and (row.client != client or row.seq <= acked_seq):
+            if row.state == "acked" and (row.client != client or (row.seq <= acked_seq and row.id in asked)):
                 row.settled = True
 
     def resend_from(self, expected: int) -> bool:
@@ -401,11 +423,19 @@ class Phone:
         if any(row.client != box.client for row in rows):
             self._renumber()
 
-    def fork(self, client: str) -> None:
-        """Take a new client id, the old one as its predecessor, and number anew what is unacknowledged."""
+    def fork(self, client: str, taken: int | None = None) -> None:
+        """Take a new client id, the old one as its predecessor, and number anew what the replica may not hold.
+
+        From the number `taken` on, others have the numbers: what was confirmed under them is not there any more.
+        """
         self.storage()
-        if self.outbox.client == client:
-            self._renumber()
+        box = self.outbox
+        if box.client != client:
+            return
+        for row in box.rows:
+            if taken is not None and row.client == client and row.seq >= taken and not row.settled:
+                _queue_again(row)
+        self._renumber()
 
     def _renumber(self) -> None:
         box = self.outbox
@@ -413,7 +443,7 @@ class Phone:
         box.predecessor = old if box.known else box.predecessor
         box.client, box.known, box.acked = self.new_id(), False, 0
         self.clients += 1
-        rows = sorted((row for row in box.rows if row.state == "unsent"), key=lambda row: row.n)
+        rows = sorted((row for row in box.rows if not row.settled), key=lambda row: row.n)
         for number, row in enumerate(rows, 1):
             row.client, row.seq = box.client, number
         box.next_seq = len(rows) + 1
