@@ -48,6 +48,13 @@ class FollowUp(Synced, Model):
             sqlite_where=text("request_day IS NOT NULL"),
             postgresql_where=text("request_day IS NOT NULL"),
         ),
+        Index(
+            "ix_follow_up_waiting",
+            "org_id",
+            "request_day",
+            sqlite_where=text("request_day IS NOT NULL AND answered_at IS NULL"),
+            postgresql_where=text("request_day IS NOT NULL AND answered_at IS NULL"),
+        ),
     )
 
     customer_id: Mapped[str] = mapped_column(Id)

@@ -470,6 +470,8 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("locale", sa.String(), nullable=False),
         sa.Column("time_zone", sa.String(), nullable=False),
+        sa.Column("joined_on", sa.String(), nullable=True),
+        sa.Column("left_on", sa.String(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("archived", sa.Boolean(), nullable=False),
@@ -809,6 +811,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("request_day IS NOT NULL"),
     )
     op.create_index(
+        "ix_follow_up_waiting",
+        "follow_up",
+        ["org_id", "request_day"],
+        unique=False,
+        sqlite_where=sa.text("request_day IS NOT NULL AND answered_at IS NULL"),
+        postgresql_where=sa.text("request_day IS NOT NULL AND answered_at IS NULL"),
+    )
+    op.create_index(
         "ix_follow_up_owner", "follow_up", ["org_id", "owner_id", "status", "due_date"], unique=False
     )
 
@@ -893,6 +903,7 @@ def upgrade() -> None:
         sa.Column("rule", sa.String(), nullable=False),
         sa.Column("about_kind", sa.String(), nullable=False),
         sa.Column("about_id", server.db.Id, nullable=False),
+        sa.Column("owed_at", server.db.Instant(), nullable=False),
         sa.Column("due_at", server.db.Instant(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("notice_id", server.db.Id, nullable=True),
@@ -907,6 +918,54 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
     )
+    op.create_table(
+        "outreach",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("notice_id", server.db.Id, nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("due_at", server.db.Instant(), nullable=False),
+        sa.Column("ends_at", server.db.Instant(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("leased_until", server.db.Instant(), nullable=True),
+        sa.Column("sent_at", server.db.Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("org_id", "notice_id", "channel"),
+    )
+    op.create_index(
+        "ix_outreach_due",
+        "outreach",
+        ["org_id", "due_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_index("ix_outreach_person", "outreach", ["org_id", "person_id", "channel"], unique=False)
+    op.create_table(
+        "outreach_attempt",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("notice_id", server.db.Id, nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("begun_at", server.db.Instant(), nullable=False),
+        sa.Column("ended_at", server.db.Instant(), nullable=True),
+        sa.Column("outcome", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("org_id", "notice_id", "channel", "n"),
+    )
+    op.create_table(
+        "calendar_feed",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("created_at", server.db.Instant(), nullable=False),
+        sa.Column("read_at", server.db.Instant(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["org_id", "person_id"],
+            ["person.org_id", "person.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "person_id"),
+    )
+    op.create_index("ix_calendar_feed_digest", "calendar_feed", ["org_id", "digest"], unique=True)
     op.create_table(
         "reminder_wish",
         sa.Column("org_id", server.db.Id, nullable=False),
@@ -961,10 +1020,111 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "id"),
     )
     op.create_index("ix_notice_person", "notice", ["org_id", "person_id", "at"], unique=False)
+    op.create_table(
+        "scheme",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("name_zh", sa.String(), nullable=True),
+        sa.Column("template", sa.String(), nullable=True),
+        sa.Column("role", sa.String(), nullable=True),
+        sa.Column("team_id", server.db.Id, nullable=True),
+        sa.Column("valid_from", sa.String(), nullable=False),
+        sa.Column("cap", sa.String(), nullable=True),
+        sa.Column("indicators", server.db.Json, nullable=False),
+        sa.Column("note", sa.String(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(["org_id", "team_id"], ["team.org_id", "team.id"]),
+        sa.ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_scheme_valid", "scheme", ["org_id", "status", "valid_from"], unique=False)
+    op.create_table(
+        "day_off",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("on", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("name_zh", sa.String(), nullable=True),
+        sa.Column("region", sa.String(), nullable=True),
+        sa.Column("person_id", server.db.Id, nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(["org_id", "person_id"], ["person.org_id", "person.id"]),
+        sa.ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_day_off_on", "day_off", ["org_id", "on"], unique=False)
+    op.create_index("ix_day_off_person", "day_off", ["org_id", "person_id"], unique=False)
+    op.create_table(
+        "target",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("indicator", sa.String(), nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=True),
+        sa.Column("team_id", server.db.Id, nullable=True),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("starts_on", sa.String(), nullable=False),
+        sa.Column("amount", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=True),
+        sa.Column("note", sa.String(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(["org_id", "person_id"], ["person.org_id", "person.id"]),
+        sa.ForeignKeyConstraint(["org_id", "team_id"], ["team.org_id", "team.id"]),
+        sa.ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index(
+        "ix_target_person", "target", ["org_id", "person_id", "status", "starts_on"], unique=False
+    )
+    op.create_index("ix_target_team", "target", ["org_id", "team_id", "status", "starts_on"], unique=False)
+    op.create_table(
+        "value",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("indicator", sa.String(), nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("on", sa.String(), nullable=False),
+        sa.Column("amount", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("note", sa.String(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("confirmed_by", server.db.Id, nullable=True),
+        sa.Column("confirmed_at", server.db.Instant(), nullable=True),
+        sa.Column("reviewed_by", server.db.Id, nullable=True),
+        sa.Column("reviewed_at", server.db.Instant(), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(["org_id", "person_id"], ["person.org_id", "person.id"]),
+        sa.ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_value_on", "value", ["org_id", "on", "id"], unique=False)
+    op.create_index("ix_value_person", "value", ["org_id", "person_id", "on"], unique=False)
 
 
 def downgrade() -> None:
     for table in (
+        "scheme",
+        "target",
+        "value",
+        "day_off",
         "attempt",
         "delivery",
         "subscription",

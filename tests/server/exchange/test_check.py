@@ -7,7 +7,7 @@ import random
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -25,9 +25,11 @@ from server.exchange.check import Difference, check
 from server.exchange.door import Change
 from server.exchange.kinds import VERDICTS
 from server.exchange.model import Batch, Conflict, Journal, Parked, Position, Suggestion
+from server.indicators.facts_model import FactDay, FactMonth
 from server.people.model import Grant, Head
 from server.visits.model import RepDay, Visit
 from sync.mutation import canonical
+from tests.sums import disagreements
 from tests.world import PLACE, Phone, World, ago, fix
 
 
@@ -129,6 +131,55 @@ class Life:
             ops.append({"field": "owner_id", "op": "set", "old": None, "new": owner})
         promise = self.rng.choice([*self.promises, str(uuid4())])
         self._send(phone, self._update(phone, "follow_up", promise, *ops))
+
+    def plan(self) -> None:
+        """A plan for one of these days, made, moved or given up."""
+        phone = self.rng.choice(self.phones[:5])
+        planned = phone.create(
+            "visit",
+            customer_id=self.rng.choice(self.customers),
+            status="planned",
+            planned_date=str(ago(days=self.rng.randint(-2, 3)).date()),
+        )
+        self.visits.append(planned["entity"])
+        old, new = self.rng.choice(
+            [(None, str(ago(days=1).date())), ("planned", "cancelled"), ("planned", "open")]
+        )
+        ops = [{"field": "planned_date", "op": "set", "old": None, "new": new}]
+        if old:
+            ops = [{"field": "status", "op": "go", "old": old, "new": new}]
+        if new == "open":
+            ops.append({"field": "check_in", "op": "set", "old": None, "new": phone.moment(ago(minutes=40))})
+        self._send(phone, planned, self._update(phone, "visit", planned["entity"], *ops))
+        if new == "open":
+            self._send(phone, phone.check_out(planned["entity"]))
+
+    def request(self) -> None:
+        """A customer asks for something; with luck somebody is there soon, or was."""
+        phone = self.rng.choice(self.phones[:4])
+        asked = ago(hours=self.rng.randint(1, 50))
+        customer = self.rng.choice(self.customers)
+        made = phone.create(
+            "follow_up",
+            customer_id=customer,
+            subject="They asked",
+            kind=self.rng.choice(["request", "opportunity"]),
+            requested_at=asked.isoformat().replace("+00:00", "Z"),
+            due_date=str((asked + timedelta(days=self.rng.randint(0, 2))).date()),
+            due_zone=self.rng.choice([None, "Asia/Tokyo"]),
+        )
+        self.promises.append(made["entity"])
+        began = phone.check_in(customer, ago(minutes=self.rng.randint(40, 2000)), mode="phone")
+        self.visits.append(began["entity"])
+        self._send(phone, made)
+        self._send(phone, began, phone.check_out(began["entity"]))
+
+    def win(self) -> None:
+        """A lead becomes a customer, a customer is lost, or comes back."""
+        lifecycle = self.rng.choice(["lead", "customer", "lost"])
+        op = {"field": "lifecycle", "op": "set", "old": None, "new": lifecycle}
+        phone = self.rng.choice(self.phones[4:])
+        self._send(phone, self._update(phone, "customer", self.rng.choice(self.customers), op))
 
     def remark(self) -> None:
         phone = self.rng.choice(self.phones)
@@ -249,6 +300,7 @@ STEPS = [
 def test_what_the_door_wrote_is_what_the_journal_tells(world: World, steps: list[str], seed: int) -> None:
     Life(world, random.Random(seed)).live(steps)
     assert differences(world) == []
+    assert disagreements(world) == [], "sums and the things they sum up"
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -341,6 +393,17 @@ def test_a_stale_roll_up_is_found(lived: World) -> None:
     of_rob = (RepDay.rep_id == lived.ids["rob"], RepDay.day == newest)
     told = after(lived, update(RepDay).where(*of_rob).values(visits=RepDay.visits + 1))
     assert found(told) == {("rep_day", "visits")}
+
+
+def test_a_stale_fact_is_found(lived: World) -> None:
+    of_rob = (FactDay.person_id == lived.ids["rob"], FactDay.valid_visits > 0)
+    one = select(func.max(FactDay.day)).where(*of_rob).scalar_subquery()
+    told = after(
+        lived, update(FactDay).where(*of_rob, FactDay.day == one).values(valid_s=FactDay.valid_s + 1)
+    )
+    assert found(told) == {("fact_day", "valid_s")}
+    month = update(FactMonth).where(FactMonth.own_customers > 0).values(own_visited=-1)
+    assert found(after(lived, month)) == {("fact_month", "own_visited")}
 
 
 @pytest.mark.parametrize(
