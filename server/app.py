@@ -21,6 +21,7 @@ from server import errors
 from server.auth import config, open_to_all
 from server.blobs.routes import blueprint as blobs
 from server.board.routes import blueprint as board
+from server.calendar.routes import blueprint as calendar
 from server.config import Config, from_environment
 from server.customers.routes import blueprint as customers
 from server.db import db, engine_options, reading
@@ -39,7 +40,7 @@ from server.visits.routes import blueprint as visits
 
 log = logging.getLogger("rounds")
 
-BLUEPRINTS = (people, exchange, board, customers, visits, follow_ups, blobs, push, reminders)
+BLUEPRINTS = (people, exchange, board, customers, visits, follow_ups, blobs, push, reminders, calendar)
 
 CSP = "; ".join(
     (
@@ -65,7 +66,10 @@ HEADERS = {
 }
 
 INVITE = "invite/"
-"""Where an invitation's address begins; what follows is a secret, so it is kept out of the log."""
+"""Where an invitation's address begins."""
+
+SECRETS = (f"/{INVITE}", "/api/calendar/")
+"""Paths behind which a secret stands."""
 
 site = Blueprint("site", __name__)
 
@@ -157,12 +161,17 @@ def _end(response: Response) -> Response:
         extra={
             "request_id": g.get("request_id"),
             "method": request.method,
-            "path": "/invite/…" if request.path.startswith(f"/{INVITE}") else request.path,
+            "path": _without_secret(request.path),
             "status": response.status_code,
             "ms": round(took * 1000, 1),
         },
     )
     return response
+
+
+def _without_secret(path: str) -> str:
+    """A path as the log may keep it: an invitation's and a calendar's are secrets."""
+    return next((f"{begins}…" for begins in SECRETS if path.startswith(begins)), path)
 
 
 def _metrics() -> Metrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ class Config:
     proxies whose X-Forwarded-* headers are believed; `secure_cookie` marks the session cookie for TLS only;
     `s3` is the bucket for photos (None: the state directory). `push_subject` is whom a push service may write to;
     `push_loopback` lets push messages go to this machine, `push_via` sends all to one origin: both are for trying out.
+    `mail` is the Apprise address of the mail server that notices go out by where push reaches nobody, `channels` name ->
+    Apprise address of what else people may choose; a name `slug/name` is one organisation's alone.
     """
 
     database_url: str
@@ -53,6 +56,8 @@ class Config:
     push_loopback: bool = False
     push_via: str | None = None
     s3: S3 | None = None
+    mail: str | None = field(default=None, repr=False)
+    channels: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.secret) < 32:
@@ -89,6 +94,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         push_via=environ.get("ROUNDS_PUSH_VIA") or None,
         pwa_dir=Path(environ.get("ROUNDS_PWA", str(HERE.parent / "pwa" / "dist"))),
         s3=_s3(environ),
+        mail=_mail(environ),
+        channels=_channels(environ),
     )
 
 
@@ -116,6 +123,33 @@ def _subject(environ: Mapping[str, str]) -> str:
     if not given.startswith(("mailto:", "https:")):
         raise BadSetting(f"ROUNDS_PUSH_SUBJECT: mailto:… or https:… is wanted, not {given!r}")
     return given
+
+
+def _mail(environ: Mapping[str, str]) -> str | None:
+    given = environ.get("ROUNDS_MAIL", "").strip()
+    if given and not given.startswith(("mailto://", "mailtos://")):
+        raise BadSetting(
+            "ROUNDS_MAIL: mailto://… or mailtos://… is wanted"
+        )  # what was given holds a password
+    return given or None
+
+
+def _channels(environ: Mapping[str, str]) -> dict[str, str]:
+    """Name=address, one behind the other with blanks or lines between; no error tells an address, which is a secret."""
+    found: dict[str, str] = {}
+    for number, entry in enumerate(environ.get("ROUNDS_CHANNELS", "").split(), 1):
+        name, equals, address = entry.partition("=")
+        if not equals or not _CHANNEL(name) or not re.match(r"[a-z][a-z0-9+]*://.", address):
+            raise BadSetting(f"ROUNDS_CHANNELS: name=scheme://… is wanted as number {number}")
+        if name == "mail" or name.endswith("/mail"):
+            raise BadSetting("ROUNDS_CHANNELS: mail is set by ROUNDS_MAIL")
+        if name in found:
+            raise BadSetting(f"ROUNDS_CHANNELS: {name} stands there twice")
+        found[name] = address
+    return found
+
+
+_CHANNEL = re.compile(r"([a-z0-9-]+/)?[a-z0-9][a-z0-9-]{0,31}").fullmatch
 
 
 def _s3(environ: Mapping[str, str]) -> S3 | None:

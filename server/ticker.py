@@ -29,6 +29,8 @@ from server.db import db, engine_options, is_busy, reading
 from server.people.model import Organisation
 from server.push.deliver import LEASE, deliver
 from server.push.send import Sender
+from server.reminders.channels import is_address, offered
+from server.reminders.reach import reach
 from server.reminders.tell import keep_beats, tell_due
 from server.serve import LOGGING, end_with_parent
 
@@ -67,6 +69,9 @@ class Ticker:
         self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="push")
         with app.app_context():
             self._config = config()
+        for name, address in self._config.channels.items():
+            if not is_address(address):
+                log.error("the channel %s leads nowhere: Apprise does not know its address", name)
 
     def run(self, stop: threading.Event) -> None:
         """Beat until `stop` is set; what is under way is finished."""
@@ -87,7 +92,7 @@ class Ticker:
         done = 0
         with self._app.app_context():
             for org_id in self._organisations():
-                for work in (self._tell, self._deliver):
+                for work in (self._tell, self._deliver, self._reach):
                     for _ in range(ROUNDS_A_BEAT):
                         some = self._careful(work, org_id)
                         done += some
@@ -110,7 +115,15 @@ class Ticker:
             return list(connection.execute(select(Organisation.id).order_by(Organisation.id)).scalars())
 
     def _tell(self, org_id: str) -> int:
-        return tell_due(org_id, self._clock())
+        return tell_due(org_id, self._clock(), offered=self._offered)
+
+    def _offered(self, slug: str) -> list[str]:
+        return offered(self._config.channels, self._config.mail, slug)
+
+    def _reach(self, org_id: str) -> int:
+        if not self._config.mail and not self._config.channels:
+            return 0
+        return reach(org_id, self._config, self._pool, self._clock, self._share)
 
     def _deliver(self, org_id: str) -> int:
         return deliver(

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby, islice
 from typing import Any
 
@@ -27,6 +28,8 @@ from server.exchange.work import Actor
 from server.indicators import recount
 from server.indicators.facts_model import FactDay, FactMonth, Owned
 from server.people.model import Grant, Head, Organisation
+from server.reminders.model import Reminder, Wish
+from server.reminders.schedule import LONG_AGO
 from server.visits.model import RepDay, VisitPhoto
 from sync import receipt as codes
 from sync.mutation import moment_of
@@ -93,6 +96,7 @@ def _differences(connection: Connection, org_id: str) -> Iterator[Difference]:
             select(Organisation.__table__).where(Organisation.id == org_id)
         ).mappings()
         scratch.execute(insert(Organisation), [dict(organisation.one())])
+        _wish(connection, scratch, org_id)
         last: dict[str, Any] = {"n": 0, "version": 0, "chain": ""}
         for batch, entries in _batches(connection, org_id):
             for entry in entries:
@@ -108,6 +112,7 @@ def _differences(connection: Connection, org_id: str) -> Iterator[Difference]:
         yield from _clients(connection, scratch, org_id)
         for model in _TABLES:
             yield from _compare(connection, scratch, org_id, model, head["floor"])
+        yield from _schedule(connection, scratch, org_id)
         # The replay counts as the door did; whether that is right, only counting everything anew tells.
         yield from (Difference(*found) for found in recount.differences(scratch, org_id))
 
@@ -273,6 +278,41 @@ def _compare(
             yield from _unlike(table.name, key, None, there)  # but for tombstones that were collected
         here = next(stored, None) if order <= 0 else here
         there = next(expected, None) if order >= 0 else there
+
+
+def _wish(connection: Connection, scratch: Connection, org_id: str) -> None:
+    """How people want to be reminded is no part of the journal: the schedule is drawn up as they wish now."""
+    found = connection.execute(select(Wish.__table__).where(Wish.org_id == org_id)).mappings()
+    rows = [dict(row) for row in found]
+    if rows:
+        scratch.execute(insert(Wish), rows)
+
+
+def _schedule(connection: Connection, scratch: Connection, org_id: str) -> Iterator[Difference]:
+    """What is owed to people, beside what follows from the things.
+
+    What was told says only that it was; of long ago it may be forgotten; what fell into quiet hours is looked at later.
+    Digests follow from the day and not from things, and are left out.
+    """
+    of_things = (Reminder.org_id == org_id, Reminder.about_kind != "person")
+    statement = select(Reminder.__table__).where(*of_things)
+    stored = {row["id"]: dict(row) for row in connection.execute(statement).mappings()}
+    expected = {row["id"]: dict(row) for row in scratch.execute(statement).mappings()}
+    forgotten = datetime.now(UTC) - LONG_AGO
+    for key in sorted(stored.keys() | expected.keys()):
+        here, there = stored.get(key), expected.get(key)
+        if there is None:
+            if here and here["state"] == "waiting":
+                yield Difference("reminder", key, "row", here, None)
+        elif here is None:
+            if there["owed_at"] > forgotten:
+                yield Difference("reminder", key, "row", None, there)
+        elif here["state"] == "waiting":
+            for name in ("person_id", "rule", "about_kind", "about_id", "owed_at"):
+                if here[name] != there[name]:
+                    yield Difference("reminder", key, name, here[name], there[name])
+            if here["due_at"] < here["owed_at"]:
+                yield Difference("reminder", key, "due_at", here["due_at"], here["owed_at"])
 
 
 def _rows(connection: Connection, table: Table, org_id: str, keys: Sequence[str]) -> Iterator[dict[str, Any]]:

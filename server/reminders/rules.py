@@ -46,6 +46,10 @@ RULES: Mapping[str, Rule] = {
 }
 """Kind of reminder -> how it is sent. `morning` is the daily digest, `team_day_end` the manager's."""
 
+SERVERS_OWN = frozenset({"repeat", "series_ends"})
+"""Kinds that nobody is told of: what the server does itself when the time comes. `repeat`: the next of a series is made;
+`series_ends`: what was made of one that was ended since is taken back."""
+
 GRACE = timedelta(minutes=30)
 """How long after its planned time a visit may begin before anybody is reminded of it."""
 
@@ -60,12 +64,37 @@ NOT_VISITED_DAYS: Mapping[str, int] = {"A": 7, "B": 15, "C": 30}
 
 
 @dataclass(frozen=True, slots=True)
+class OfKind:
+    """What one person wants otherwise of one kind of reminder; None: as of all.
+
+    `lead_min`: of `follow_up_due`, minutes before it; of `plan_not_started`, minutes after the planned time.
+    """
+
+    lead_min: int | None = None
+    quiet_from: str | None = None
+    quiet_to: str | None = None
+    channels: tuple[str, ...] | None = None
+
+
+AS_ALL = OfKind()
+LEADS = frozenset({"follow_up_due", "plan_not_started"})
+"""Kinds of reminders that have a lead time of their own."""
+
+MOST_LEAD_MIN = 40_320
+MOST_SILENCE_MIN = 10_080
+SILENCE = timedelta(minutes=60)
+"""How long no device has to show a notice before other channels take over, unless organisation or person said so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wishes:
     """How one person wants to be reminded; times are `HH:MM` on the wall of their zone.
 
     `lead_min`: minutes before a timed follow-up, unless it names its own. `quiet_from` to `quiet_to` nothing is shown (the
     same twice: never quiet). `all_day_at`: when an all-day follow-up is due to be thought of. `off`: kinds they go without.
-    `discreet`: the lock screen shows no names.
+    `discreet`: the lock screen shows no names. `channels`: where a notice goes that no device showed for `silence_min`
+    minutes (None: to their own mail, where the server sends any; as the organisation set it). `kinds`: what is otherwise
+    for one kind of reminder.
     """
 
     lead_min: int = 30
@@ -76,6 +105,23 @@ class Wishes:
     day_end_at: str = "18:00"
     off: frozenset[str] = field(default_factory=frozenset)
     discreet: bool = False
+    channels: tuple[str, ...] | None = None
+    silence_min: int | None = None
+    kinds: Mapping[str, OfKind] = field(default_factory=dict)
+
+    def of(self, rule: str) -> OfKind:
+        """What is otherwise for this kind."""
+        return self.kinds.get(rule, AS_ALL)
+
+    def quiet(self, rule: str) -> tuple[str, str]:
+        """When the quiet hours of this kind begin and end."""
+        own = self.of(rule)
+        return own.quiet_from or self.quiet_from, own.quiet_to or self.quiet_to
+
+    def channels_of(self, rule: str) -> tuple[str, ...] | None:
+        """Where this kind goes when no device shows it."""
+        own = self.of(rule).channels
+        return self.channels if own is None else own
 
 
 def wishes_of(document: Mapping[str, Any] | None) -> Wishes:
@@ -93,16 +139,43 @@ def wishes_of(document: Mapping[str, Any] | None) -> Wishes:
         known["off"] = frozenset(rule for rule in off if rule in RULES and RULES[rule].may_turn_off)
     if type(told.get("discreet")) is bool:
         known["discreet"] = told["discreet"]
+    known["channels"] = _names(told.get("channels"))
+    silence = told.get("silence_min")
+    if type(silence) is int and 0 <= silence <= MOST_SILENCE_MIN:
+        known["silence_min"] = silence
+    kinds = told.get("kinds")
+    if isinstance(kinds, Mapping):
+        known["kinds"] = {rule: _of_kind(rule, each) for rule, each in kinds.items() if rule in RULES}
     return Wishes(**known)
+
+
+def _of_kind(rule: str, told: Any) -> OfKind:
+    if not isinstance(told, Mapping):
+        return AS_ALL
+    lead = told.get("lead_min")
+    sound = rule in LEADS and type(lead) is int and 0 <= lead <= MOST_LEAD_MIN
+    begins, ends = (
+        told[name][:5] if is_time(told.get(name)) else None for name in ("quiet_from", "quiet_to")
+    )
+    return OfKind(lead if sound else None, begins, ends, _names(told.get("channels")))
+
+
+def _names(told: Any) -> tuple[str, ...] | None:
+    return tuple(each for each in told if isinstance(each, str)) if isinstance(told, list | tuple) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """One reminder to come: of which kind, about whose doings, at which instant (UTC)."""
+    """One reminder to come: of which kind, about whose doings, at which instant (UTC).
+
+    `key` is what it is told for once, such as the instant a promise is due: whoever wishes to hear of it sooner or later,
+    after they did, does not hear of it again.
+    """
 
     rule: str
     person: str
     at: datetime
+    key: str = field(default="", compare=False)
 
 
 def of_follow_up(
@@ -117,20 +190,27 @@ def of_follow_up(
     if values.get("status") != "open" or due is None:
         return
     owner, lead = values["owner_id"], values.get("remind_before_min")
+    key = due.isoformat()
     if values.get("due_time") is not None:
-        first = shifted(due, -timedelta(minutes=wishes.lead_min if lead is None else lead))
+        wished = wishes.of("follow_up_due").lead_min
+        before = next(each for each in (lead, wished, wishes.lead_min) if each is not None)
+        first = shifted(due, -timedelta(minutes=before))
         late = due
     else:
         day = date.fromisoformat(values["due_date"])
         first = shifted(wall(day, wishes.all_day_at, zone), -timedelta(minutes=lead or 0))
         late = wall(day + timedelta(days=1), wishes.all_day_at, zone) if day < date.max else due
-    yield Owed("follow_up_due", owner, first)
-    yield Owed("follow_up_overdue", owner, late)
-    yield Owed("escalation", owner, shifted(due, ESCALATES_AFTER))
+    yield Owed("follow_up_due", owner, first, key if lead is None else f"{key} {lead}")
+    yield Owed("follow_up_overdue", owner, late, key)
+    yield Owed("escalation", owner, shifted(due, ESCALATES_AFTER), key)
 
 
 def of_visit(
-    values: Mapping[str, Any], began: datetime | None, zone: tzinfo, limit: timedelta
+    values: Mapping[str, Any],
+    began: datetime | None,
+    zone: tzinfo,
+    limit: timedelta,
+    wishes: Wishes | None = None,
 ) -> Iterator[Owed]:
     """What is owed about a visit: a timed plan that did not start, or a visit that runs on.
 
@@ -139,9 +219,12 @@ def of_visit(
     rep = values["rep_id"]
     if values.get("status") == "planned" and values.get("planned_date") and values.get("planned_time"):
         day = date.fromisoformat(values["planned_date"])
-        yield Owed("plan_not_started", rep, wall(day, values["planned_time"], zone) + GRACE)
+        planned = wall(day, values["planned_time"], zone)
+        own = wishes.of("plan_not_started").lead_min if wishes else None
+        grace = GRACE if own is None else timedelta(minutes=own)
+        yield Owed("plan_not_started", rep, shifted(planned, grace), planned.isoformat())
     elif values.get("status") == "open" and began is not None:
-        yield Owed("visit_open", rep, began + limit)
+        yield Owed("visit_open", rep, shifted(began, limit), began.isoformat())
 
 
 def shifted(instant: datetime, by: timedelta) -> datetime:
@@ -174,9 +257,9 @@ def next_beat(after: datetime, at: str, zone: tzinfo) -> datetime:
         day += timedelta(days=1)
 
 
-def disturb_at(wanted: datetime, wishes: Wishes, zone: tzinfo) -> datetime:
-    """The first instant not before `wanted` that lies outside the quiet hours; `wanted` itself where it does."""
-    begins, ends = time.fromisoformat(wishes.quiet_from), time.fromisoformat(wishes.quiet_to)
+def disturb_at(wanted: datetime, wishes: Wishes, zone: tzinfo, rule: str = "") -> datetime:
+    """The first instant not before `wanted` that lies outside the quiet hours of `rule`; `wanted` itself where it does."""
+    begins, ends = map(time.fromisoformat, wishes.quiet(rule))
     if begins == ends:
         return wanted
     local = wanted.astimezone(zone)
@@ -188,7 +271,7 @@ def disturb_at(wanted: datetime, wishes: Wishes, zone: tzinfo) -> datetime:
     if begins > ends and now >= begins:
         day += timedelta(days=1)
     # A change of clocks may put the end of the night before an instant that still reads as night.
-    return max(wall(day, wishes.quiet_to, zone), wanted)
+    return max(wall(day, ends.isoformat(), zone), wanted)
 
 
 def not_visited(grade: str | None, last: date | None, today: date) -> bool:

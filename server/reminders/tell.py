@@ -7,13 +7,13 @@ comes after, from the deliveries written here (`server.push.deliver`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from server.customers.model import Customer
 from server.db import reading, upsert, writing
@@ -24,15 +24,17 @@ from server.exchange.work import Actor
 from server.followups.model import Comment, FollowUp
 from server.followups.rules import due_at
 from server.people.grant import parents_of
-from server.people.model import Person
+from server.people.model import Organisation, Person
 from server.people.rules import above, below
 from server.push.compose import compose
 from server.push.deliver import reachable
 from server.push.model import Delivery, Notice, Subscription
 from server.reminders import rules
 from server.reminders.model import Reminder, Wish
-from server.reminders.rules import RULES, Wishes
+from server.reminders.reach import Reader, owe
+from server.reminders.rules import RULES, Owed, Wishes
 from server.reminders.schedule import row_of
+from server.reminders.series import go_on
 from server.visits.model import RepDay, Visit
 from server.visits.rules import zone_of
 from sync.mutation import instant_text
@@ -71,21 +73,42 @@ class Told:
     words: dict[str, Any]
 
 
-def tell_due(org_id: str, now: datetime, most: int = MOST_AT_ONCE) -> int:
-    """Tell what is due in an organisation; returns how many reminders were dealt with."""
+def tell_due(
+    org_id: str,
+    now: datetime,
+    most: int = MOST_AT_ONCE,
+    offered: Callable[[str], Sequence[str]] | None = None,
+) -> int:
+    """Tell what is due in an organisation; returns how many reminders were dealt with.
+
+    `offered` says for the short name of an organisation which other channels there are (`reminders.channels`).
+    """
     with reading() as connection:
         if not _due(connection, org_id, now, 1):
             return 0
     with writing() as connection:
         lock_head(connection, org_id)
-        return tell_within(connection, org_id, now, most)
+        return tell_within(connection, org_id, now, most, offered)
 
 
-def tell_within(connection: Connection, org_id: str, now: datetime, most: int) -> int:
+def tell_within(
+    connection: Connection,
+    org_id: str,
+    now: datetime,
+    most: int,
+    offered: Callable[[str], Sequence[str]] | None = None,
+) -> int:
     """As `tell_due`, in a transaction of the caller's that holds the organisation's lock."""
-    due = _due(connection, org_id, now, most)
-    if not due:
+    found = _due(connection, org_id, now, most)
+    if not found:
         return 0
+    own = [row for row in found if row["rule"] in rules.SERVERS_OWN]
+    if own:
+        go_on(connection, org_id, own, now)
+        _mark_told(connection, org_id, dict.fromkeys(row["id"] for row in own))
+    due = [row for row in found if row["rule"] not in rules.SERVERS_OWN]
+    if not due:
+        return len(found)
     people = People(connection, org_id)
     owners = {row["person_id"] for row in due}
     due += _due_soon(connection, org_id, now, owners, {row["id"] for row in due})
@@ -96,7 +119,7 @@ def tell_within(connection: Connection, org_id: str, now: datetime, most: int) -
     done: set[str] = set()
     for row in due:
         readers = people.readers(row)
-        put_off = [rules.disturb_at(now, reader.wishes, reader.zone) for reader in readers]
+        put_off = [rules.disturb_at(now, reader.wishes, reader.zone, row["rule"]) for reader in readers]
         if readers and min(put_off) > now:
             later[row["id"]] = min(put_off)
             continue
@@ -109,18 +132,43 @@ def tell_within(connection: Connection, org_id: str, now: datetime, most: int) -
     notices = {reader: notice_of(org_id, reader, each, now) for reader, each in told.items()}
     _write(connection, org_id, list(notices.values()), now)
     _owe(connection, org_id, notices, people, now)
+    if offered is not None and notices:
+        slug = connection.execute(select(Organisation.slug).where(Organisation.id == org_id)).scalar_one()
+        if names := offered(slug):
+            readers_of = {
+                reader: (notice, Reader(people[reader].wishes, people[reader].zone, _rules(told[reader])))
+                for reader, notice in notices.items()
+            }
+            owe(connection, org_id, readers_of, names, now)
     of_reminder = {each.reminder: notices[reader].entity for reader, some in told.items() for each in some}
-    for reminder in sorted(done):
+    _mark_told(connection, org_id, {reminder: of_reminder.get(reminder) for reminder in done})
+    if later:
+        rows = [{"reminder": reminder, "at": at} for reminder, at in sorted(later.items())]
         connection.execute(
             update(Reminder)
-            .where(Reminder.org_id == org_id, Reminder.id == reminder)
-            .values(state="told", notice_id=of_reminder.get(reminder))
+            .where(Reminder.org_id == org_id, Reminder.id == bindparam("reminder"))
+            .values(due_at=bindparam("at"))
+            .execution_options(synchronize_session=False),
+            rows,
         )
-    for reminder, at in later.items():
-        connection.execute(
-            update(Reminder).where(Reminder.org_id == org_id, Reminder.id == reminder).values(due_at=at)
-        )
-    return len(due)
+    return len(due) + len(own)
+
+
+def _rules(told: list[Told]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.rule for each in told))
+
+
+def _mark_told(connection: Connection, org_id: str, notices: Mapping[str, str | None]) -> None:
+    """These reminders were told, in these notices (None: nobody had to hear of it)."""
+    if not notices:
+        return
+    connection.execute(
+        update(Reminder)
+        .where(Reminder.org_id == org_id, Reminder.id == bindparam("reminder"))
+        .values(state="told", notice_id=bindparam("notice"))
+        .execution_options(synchronize_session=False),
+        [{"reminder": reminder, "notice": notice} for reminder, notice in sorted(notices.items())],
+    )
 
 
 def _due(connection: Connection, org_id: str, now: datetime, most: int) -> list[dict[str, Any]]:
@@ -353,7 +401,10 @@ class Facts:
         """What a reminder says; None where there is nothing (left) to say."""
         rule, about = row["rule"], row["about_id"]
         if row["about_kind"] == "follow_up":
-            return self._of_follow_up(self._follow_ups.get(about), people)
+            promise = self._follow_ups.get(about)
+            if rule == "follow_up_assigned" and promise and promise["owner_id"] != row["person_id"]:
+                return None  # it went on to somebody else
+            return self._of_follow_up(promise, people)
         if row["about_kind"] == "visit":
             return self._of_visit(rule, self._visits.get(about))
         if rule == "comment":
@@ -407,10 +458,21 @@ class Facts:
         body = " ".join(found["body"].split())[:MOST_BODY]
         return {
             "author": author.name if author else "",
+            "customer": self._name_on(found),
             "body": body,
             "on_kind": found["on_kind"],
             "on_id": found["on_id"],
         }
+
+    def _name_on(self, comment: Mapping[str, Any]) -> str:
+        """The name of the customer that a comment is about, straight or by a visit or a follow-up."""
+        model: Any = {"visit": Visit, "follow_up": FollowUp}.get(comment["on_kind"])
+        customer = comment["on_id"]
+        if model is not None:
+            of = select(model.customer_id).where(model.org_id == self._org_id, model.id == comment["on_id"])
+            customer = of.scalar_subquery()
+        name = select(Customer.name).where(Customer.org_id == self._org_id, Customer.id == customer)
+        return str(self._connection.execute(name).scalar_one_or_none() or "")
 
     # -- digests -------------------------------------------------------------------------------------------------------
 
@@ -536,8 +598,9 @@ def keep_beats(org_id: str, now: datetime) -> int:
             ("day_end", wishes.day_end_at, "rep"),
             ("team_day_end", wishes.day_end_at, "manager"),
         ):
+            beat = rules.next_beat(now, at, zone)
             if role == whom and (person, rule) not in stand:
-                rows.append(row_of(org_id, rule, person, "person", person, rules.next_beat(now, at, zone)))
+                rows.append(row_of(org_id, Owed(rule, person, beat, beat.isoformat()), "person", person))
     if rows:
         with writing() as connection:
             upsert(Reminder, connection, rows)

@@ -58,6 +58,11 @@ ALLOWED: dict[tuple[str, str], set[str] | None] = {
     ("/api/push/test", "POST"): EVERYBODY,
     ("/api/reminders/wishes", "GET"): EVERYBODY,
     ("/api/reminders/wishes", "PUT"): EVERYBODY,
+    ("/api/reminders/channels", "GET"): EVERYBODY,
+    ("/api/calendar", "GET"): READERS,
+    ("/api/calendar", "POST"): READERS,
+    ("/api/calendar", "DELETE"): READERS,
+    ("/api/calendar/<string:secret>.ics", "GET"): OPEN,
     ("/api/visits", "GET"): READERS,
     ("/api/visits/<uuid:visit>", "GET"): READERS,
     ("/api/visits/<uuid:visit>/history", "GET"): READERS,
@@ -69,6 +74,7 @@ UPLOADS = {
     ("/api/session", "DELETE"),
     ("/api/blobs/<string:sha256>", "PUT"),
     ("/api/push/subscriptions/end", "POST"),
+    ("/api/calendar", "DELETE"),
 }
 """What stays open to somebody whose account was closed: to bring in what their phone still holds, and to leave."""
 
