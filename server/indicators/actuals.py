@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from server.customers.model import Customer
 from server.followups.model import FollowUp as StoredFollowUp
@@ -69,7 +69,7 @@ def quick_of_team(
     return total.actuals()
 
 
-def _named(statement: Select[Any], column: Any, people: Collection[str]) -> Select[Any]:
+def _named(statement: Any, column: Any, people: Collection[str]) -> Any:
     return statement.where(column.in_(people)) if len(people) <= MOST_NAMED else statement
 
 
@@ -114,9 +114,9 @@ def _any(
         .where(FactDay.org_id == org_id, *_inside(FactDay.day, period))
         .group_by(FactDay.person_id)
     )
-    for person, *sums in connection.execute(_named(statement, FactDay.person_id, people)):
+    for person, *numbers in connection.execute(_named(statement, FactDay.person_id, people)):
         if person in found:
-            found[person].of = dict(zip(SUMS, map(int, sums), strict=True))
+            found[person].of = dict(zip(SUMS, map(int, numbers), strict=True))
     if not apart:
         return found
     visited = _visited(connection, org_id, people, period)
@@ -254,12 +254,12 @@ def _ends(period: Period) -> tuple[str, str]:
 
 
 def visit_of(row: Mapping[Any, Any]) -> measure.Visit:
-    """A stored visit as it is measured."""
+    """A stored visit as it is measured. A plan, and what came to nothing, is no visit of any day."""
     server = row["server"] or {}
     return measure.Visit(
         id=row["id"],
         customer_id=row["customer_id"],
-        day=row["day"],
+        day=row["day"] if row["status"] in {"open", "done"} else "",
         status=row["status"],
         valid=row["valid"],
         reasons=tuple(server.get("reasons", ())),

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from server.customers.model import Customer
 from server.db import upsert
@@ -66,16 +66,14 @@ _PROMISES = select(*_PROMISE).where(
         FollowUp.request_day.in_(bindparam("days", expanding=True)),
     ),
 )
+_ASKED = select(*_PROMISE).where(
+    FollowUp.org_id == bindparam("org"), FollowUp.id.in_(bindparam("ids", expanding=True))
+)
 _REQUESTS = select(*_PROMISE).where(
     FollowUp.org_id == bindparam("org"),
+    FollowUp.customer_id.in_(bindparam("customers", expanding=True)),
+    FollowUp.owner_id.in_(bindparam("owners", expanding=True)),
     FollowUp.request_day.is_not(None),
-    or_(
-        FollowUp.id.in_(bindparam("ids", expanding=True)),
-        and_(
-            FollowUp.customer_id.in_(bindparam("customers", expanding=True)),
-            FollowUp.owner_id.in_(bindparam("owners", expanding=True)),
-        ),
-    ),
 )
 _VISITED = select(Visit.rep_id, Visit.customer_id, Visit.at).where(
     Visit.org_id == bindparam("org"),
@@ -208,25 +206,30 @@ def _answer(work: Work, visits: list[Row], promises: list[Row]) -> Pairs:
     ]
     if not (ids or said):
         return set()
-    about = {
-        "org": work.org_id,
-        "ids": ids,
-        "customers": sorted({values["customer_id"] for values in said}),
-        "owners": sorted({values["rep_id"] for values in said}),
-    }
-    requests = work.connection.execute(_REQUESTS, about).mappings().all()
+    found: dict[str, Mapping[Any, Any]] = {}
+    if ids:
+        rows = work.connection.execute(_ASKED, {"org": work.org_id, "ids": ids}).mappings()
+        found = {row["id"]: row for row in rows}
+    if said:
+        about = {
+            "org": work.org_id,
+            "customers": sorted({values["customer_id"] for values in said}),
+            "owners": sorted({values["rep_id"] for values in said}),
+        }
+        found |= {row["id"]: row for row in work.connection.execute(_REQUESTS, about).mappings()}
+    requests = [found[identity] for identity in sorted(found)]
     if not requests:
         return set()
     asked = {row["id"]: datetime.fromisoformat(row["requested_at"]) for row in requests}
     seen: dict[tuple[str, str], list[datetime]] = {}
-    about = {
+    since: dict[str, Any] = {
         "org": work.org_id,
         "customers": sorted({row["customer_id"] for row in requests}),
         "owners": sorted({row["owner_id"] for row in requests}),
         "since": min(asked.values()).astimezone(UTC),
     }
-    for rep, customer, at in work.connection.execute(_VISITED, about):
-        seen.setdefault((rep, customer), []).append(at)
+    for rep, customer, begun in work.connection.execute(_VISITED, since):
+        seen.setdefault((rep, customer), []).append(begun)
     news: Pairs = set()
     answers = []
     for row in requests:

@@ -37,7 +37,8 @@ def differences(connection: Connection, org_id: str) -> Iterator[Found]:
         .group_by(Customer.won_by, Customer.customer_since)
     )
     for person, day, number in connection.execute(won):
-        days.setdefault((person, day), {})["new_customers"] = number
+        if person and day:
+            days.setdefault((person, day), {})["new_customers"] = number
     counted = {key: {**NOTHING, **sums} for key, sums in days.items()}
     rows = connection.execute(select(FactDay.__table__).where(FactDay.org_id == org_id)).mappings()
     stored = {(row["person_id"], row["day"]): row for row in rows}
@@ -112,8 +113,8 @@ def _months(connection: Connection, org_id: str, days: Days) -> Iterator[Found]:
         )
         expected = sum_month(inside.get((person, month), []), set(connection.execute(own).scalars()))
         if (person, month) in stored or any(expected[name] for name in SUMS):
-            row = stored.get((person, month), {})
-            yield from _unlike("fact_month", f"{person} {month}", row, expected)
+            row = stored.get((person, month))
+            yield from _unlike("fact_month", f"{person} {month}", row or {}, expected)
 
 
 def _unlike(table: str, key: str, stored: Mapping[Any, Any], expected: Mapping[str, Any]) -> Iterator[Found]:
