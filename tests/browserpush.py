@@ -29,6 +29,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 # Tags of the connection's frames: https://chromium.googlesource.com/chromium/src/+/main/google_apis/gcm/base/mcs_util.h
 HEARTBEAT, HEARTBEAT_ACK, LOGIN_ANSWER, DATA = 0, 1, 3, 8
+RECEIVED = 10
+"""The field of a login that names the messages which arrived."""
 PREFERENCES = '{"profile": {"default_content_setting_values": {"notifications": 1}}}'
 """A profile in which the person said yes to notifications: push does not see a permission that the driver gives."""
 
@@ -61,13 +63,15 @@ def _frame(tag: int, body: bytes) -> bytes:
 class BrowserPush:
     """Serves until `close`. `switches` are what Chromium is started with, `base` takes messages as a push service does.
 
-    `taken` counts the messages that were accepted; one for a browser that is away waits until it connects again.
+    `taken` counts the messages that were accepted. Each is kept until the browser has named it at a login: a connection may
+    go down with what was written to it, which a browser that starts does once.
     """
 
     def __init__(self, folder: Path) -> None:
         self.taken = 0
         self._tokens: dict[str, dict[str, str]] = {}
-        self._waiting: list[bytes] = []
+        self._kept: dict[str, bytes] = {}
+        self._handed: set[str] = set()
         self._browser: ssl.SSLSocket | None = None
         self._lock = threading.RLock()
         self._http = self._serve_http()
@@ -153,21 +157,21 @@ class BrowserPush:
         message = _field(2, uuid.uuid4().hex) + _field(3, to["sender"]) + _field(5, to["app"])
         for key, value in (("subtype", to["X-subtype"]), ("content-encoding", "aes128gcm")):
             message += _field(7, _field(1, key) + _field(2, value))
-        message += _field(9, uuid.uuid4().hex) + _field(21, sealed)
+        name = uuid.uuid4().hex
+        message += _field(9, name) + _field(21, sealed)
         with self._lock:
             self.taken += 1
-            self._waiting.append(_frame(DATA, message))
-        self._hand_over()
+            self._kept[name] = _frame(DATA, message)
+            self._hand_over()
 
     def _hand_over(self) -> None:
-        with self._lock:
-            while self._waiting and self._browser is not None:
+        for name, frame in self._kept.items():
+            if self._browser is not None and name not in self._handed:
                 try:
-                    self._browser.sendall(self._waiting[0])
+                    self._browser.sendall(frame)
+                    self._handed.add(name)
                 except OSError:
                     self._browser = None
-                else:
-                    del self._waiting[0]
 
     def _accept(self) -> None:
         while True:
@@ -182,16 +186,44 @@ class BrowserPush:
             connection = self._tls.wrap_socket(raw, server_side=True)
             version = _read(connection, 1)
             frames = _frames(connection)
-            next(frames)  # the login
+            _, login = next(frames)
             connection.sendall(
                 version + _frame(LOGIN_ANSWER, _field(1, "rounds") + _field(5, 0) + _field(6, 1))
             )
             with self._lock:
-                self._browser = connection
-            self._hand_over()
+                for name in _texts(login, RECEIVED):
+                    self._kept.pop(name, None)
+                self._browser, self._handed = connection, set()
+                self._hand_over()
             for tag, _ in frames:
                 if tag == HEARTBEAT:
                     connection.sendall(_frame(HEARTBEAT_ACK, b""))
+
+
+def _texts(message: bytes, field: int) -> Iterator[str]:
+    """What a field of a protocol buffer says, as often as it stands there."""
+    at = 0
+
+    def number() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            value |= (message[at] & 127) << shift
+            shift, at = shift + 7, at + 1
+            if not message[at - 1] & 128:
+                return value
+
+    while at < len(message):
+        key = number()
+        if key & 7 == 2:
+            length = number()
+            if key >> 3 == field:
+                yield message[at : at + length].decode()
+            at += length
+        elif key & 7 == 0:
+            number()
+        else:
+            at += 8 if key & 7 == 1 else 4
 
 
 def _frames(connection: ssl.SSLSocket) -> Iterator[tuple[int, bytes]]:

@@ -1,15 +1,21 @@
 /// <reference lib="webworker" />
 /**
- * The service worker: keeps the app itself, so that it opens without network.
- * It never sees data: `/api` goes to the network untouched, the outbox and the replica belong to the pages.
+ * The service worker: keeps the app itself, so that it opens without network, shows what is pushed and takes what is
+ * tapped there. It reads no data: `/api` goes to the network untouched, the outbox and the replica belong to the pages,
+ * but for a button on a notice while none is there (`data/tapped`).
  */
 import { createHandlerBoundToURL, cleanupOutdatedCaches, precacheAndRoute } from 'workbox-precaching';
 import { NavigationRoute, registerRoute } from 'workbox-routing';
+import { record, send, type Deed } from './data/tapped';
 
 declare const self: ServiceWorkerGlobalScope & { __WB_MANIFEST: { url: string; revision: string | null }[] };
+declare const __APP_VERSION__: string;
 interface SyncEvent extends ExtendableEvent {
   readonly tag: string;
 }
+
+const EXCHANGE = 'rounds-exchange';
+const SNOOZE_MS = 3_600_000;
 
 precacheAndRoute(self.__WB_MANIFEST);
 cleanupOutdatedCaches();
@@ -31,13 +37,14 @@ self.addEventListener('activate', (event) => {
 
 self.addEventListener('sync', (event) => {
   const sync = event as SyncEvent;
-  if (sync.tag === 'rounds-exchange') sync.waitUntil(ping());
+  if (sync.tag === EXCHANGE) sync.waitUntil(exchange());
 });
 
-/** The pages own the queue; a page that is still alive is told that the network is back. */
-async function ping(): Promise<void> {
-  const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+/** The network is back. The pages own the queue: one that is alive is told so; where none is, what is unsent goes out. */
+async function exchange(): Promise<void> {
+  const pages = await windows();
   for (const page of pages) page.postMessage({ type: 'EXCHANGE' });
+  if (pages.length === 0 && !(await send(__APP_VERSION__))) throw new Error('not sent');
 }
 
 // ---- notices -----------------------------------------------------------------------------------------------------
@@ -73,12 +80,11 @@ self.addEventListener('push', (event) => {
 });
 
 async function show(told: Payload): Promise<void> {
+  // Many browsers show two of them and leave out the rest; a tap on the notice itself leads to the number as well.
   const actions = [];
-  if (told.about?.kind === 'follow_up') {
-    if (told.phone) actions.push({ action: 'call', title: WORDS.call });
-    actions.push({ action: 'done', title: WORDS.done });
-  }
+  if (told.about?.kind === 'follow_up') actions.push({ action: 'done', title: WORDS.done });
   if (told.notice && told.rule !== 'test') actions.push({ action: 'snooze', title: WORDS.snooze });
+  if (told.about?.kind === 'follow_up' && told.phone) actions.push({ action: 'call', title: WORDS.call });
   const options: Options = {
     body: told.title ? (told.body ?? '') : WORDS.body,
     // A repeat has the tag of the first and takes its place, without a sound.
@@ -94,6 +100,7 @@ async function show(told: Payload): Promise<void> {
 
 async function count(unread?: number): Promise<void> {
   const badge = self.navigator as WorkerNavigator & { setAppBadge?: (n: number) => Promise<void> };
+  // A badge of 0 is none.
   if (unread !== undefined) await badge.setAppBadge?.(unread).catch(() => {});
 }
 
@@ -117,19 +124,47 @@ async function report(notice: string | undefined, what: 'shown' | 'opened'): Pro
 self.addEventListener('notificationclick', (event) => {
   const told = (event.notification.data as Payload | null) ?? {};
   event.notification.close();
-  event.waitUntil(Promise.all([open(told, event.action), report(told.notice, 'opened')]));
+  event.waitUntil(Promise.all([tapped(told, event.action), report(told.notice, 'opened')]));
 });
 
-/**
- * A tap brings the app up at the thing itself; what an action means is written by the app, in its outbox. The window that
- * is there is taken; it may refuse the focus, so it is told in any case.
- */
+/** Done and snooze are written here and now, whatever becomes of the pages; all else is shown by one. */
+async function tapped(told: Payload, action: string): Promise<void> {
+  if ((action === 'done' || action === 'snooze') && (await take(told, action))) return;
+  await open(told, action);
+}
+
+/** False where it could not be kept: then a page is opened, which says so. */
+async function take(told: Payload, deed: Deed): Promise<boolean> {
+  const followUp = told.about?.kind === 'follow_up' ? told.about.id : null;
+  const until = Date.now() + SNOOZE_MS;
+  try {
+    const taken = await record({ deed, notice: told.notice ?? null, followUp, until });
+    if (!taken) return false;
+  } catch {
+    return false;
+  }
+  const page = (await windows()).find((one) => one.visibilityState === 'visible');
+  page?.postMessage({ type: 'TAPPED', deed, notice: told.notice, followUp, until });
+  await count(told.badge === undefined ? undefined : Math.max(0, told.badge - 1));
+  const sent = await send(__APP_VERSION__).catch(() => false);
+  // Where the browser can wake the worker once there is network, it does; else the next page sends it.
+  if (!sent)
+    await sync()
+      ?.register(EXCHANGE)
+      .catch(() => {});
+  return true;
+}
+const sync = () => (self.registration as unknown as { sync?: { register(tag: string): Promise<void> } }).sync;
+
+const windows = () => self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+
+/** A tap brings the app up at the thing itself. The window that is there is taken; it may refuse the focus, so it is told in any case. */
 async function open(told: Payload, action: string): Promise<void> {
   const query = new URLSearchParams();
   if (told.notice) query.set('notice', told.notice);
   if (action) query.set('do', action);
   const path = `${pathOf(told)}?${query.toString()}`;
-  const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const pages = await windows();
   const page = pages.find((one) => one.visibilityState === 'visible') ?? pages[0];
   if (!page) {
     await self.clients.openWindow(path);
@@ -143,15 +178,35 @@ function pathOf(told: Payload): string {
   const { kind, id } = told.about ?? {};
   if (kind === 'follow_up') return `/follow-ups/${id}`;
   if (kind === 'visit') return `/visits/${id}`;
-  if (kind === 'comment' || !kind) return '/inbox';
   return '/inbox';
 }
 
 self.addEventListener('pushsubscriptionchange', (event) => {
-  // The pages know whose device this is; one that is open renews it now, else the next start does.
-  (event as ExtendableEvent).waitUntil(
-    self.clients
-      .matchAll({ type: 'window', includeUncontrolled: true })
-      .then((pages) => pages.forEach((page) => page.postMessage({ type: 'PUSH_CHANGED' }))),
-  );
+  const change = event as ExtendableEvent & {
+    oldSubscription?: PushSubscription | null;
+    newSubscription?: PushSubscription | null;
+  };
+  change.waitUntil(renew(change.oldSubscription ?? null, change.newSubscription ?? null));
 });
+
+/** The browser gave this device another address: the server learns it, page or no page. Failing that, the next start does it. */
+async function renew(old: PushSubscription | null, made: PushSubscription | null): Promise<void> {
+  for (const page of await windows()) page.postMessage({ type: 'PUSH_CHANGED' });
+  try {
+    const { key } = (await (await fetch('/api/push/key', { credentials: 'same-origin' })).json()) as {
+      key: string;
+    };
+    const now =
+      made ??
+      (await self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key }));
+    const { endpoint, keys } = now.toJSON();
+    await fetch('/api/push/subscriptions', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ endpoint, keys, key, instead: old?.endpoint ?? null }),
+      credentials: 'same-origin',
+    });
+  } catch {
+    // Without network, or signed out.
+  }
+}

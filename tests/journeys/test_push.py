@@ -1,7 +1,10 @@
-"""A reminder reaches a closed app: a stock Chromium, a push service on this machine, server and ticker as they run."""
+"""A reminder reaches a closed app: a stock Chromium, a push service and a desktop on this machine, server and ticker as
+they run. The notices are clicked where a person clicks them.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -18,34 +21,36 @@ from sqlalchemy import insert, select, update
 from server.app import create_app
 from server.config import Config
 from server.db import db, reading, writing
+from server.exchange.model import Journal
+from server.followups.model import FollowUp
 from server.people.model import Login
 from server.people.session import hash_password
 from server.push.model import Attempt, Delivery, Notice, Subscription
-from server.reminders.model import Wish
+from server.reminders.model import Reminder, Wish
+from server.reminders.tell import tell_due
 from tests import world as worlds
 from tests.browserpush import PREFERENCES, BrowserPush
 from tests.conftest import SECRET
+from tests.desktop import Desktop, Shown
 from tests.journeys.conftest import NOON, PASSWORD
 from tests.live import LiveServer
 from tests.world import World
 
 LONG_MS = 30_000
-SHOWN = """async () => (await (await navigator.serviceWorker.ready).getNotifications())
-    .map((one) => ({ title: one.title, body: one.body, tag: one.tag }))"""
-CLICK = """async () => {
-    const [notification] = await self.registration.getNotifications();
-    const waits = [];
-    const event = new NotificationEvent('notificationclick', { notification });
-    event.waitUntil = (work) => waits.push(work);
-    self.dispatchEvent(event);
-    await Promise.allSettled(waits);
-}"""
 
 
 @pytest.fixture
 def post(tmp_path: Path) -> Iterator[BrowserPush]:
     """What the browser is led to instead of its maker's servers."""
     made = BrowserPush(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def desktop(tmp_path: Path) -> Iterator[Desktop]:
+    """Where the browser shows its notices."""
+    made = Desktop(tmp_path)
     yield made
     made.close()
 
@@ -101,50 +106,93 @@ def until(true: Callable[[], Any], page: Page | None = None, seconds: float = 60
     return found
 
 
-def test_a_reminder_reaches_the_closed_app_once_and_a_tap_opens_what_is_due(
-    office: tuple[World, LiveServer], post: BrowserPush, open_browser: Callable[..., Any], tmp_path: Path
+class Rob:
+    """Rob: what the server knows of him, and the browser on which he is told."""
+
+    def __init__(self, world: World, start: Callable[[], Any]) -> None:
+        self.world = world
+        self._start = start
+        self._phone = world.phone("rob")
+        self.browser: Any = None
+
+    def start(self) -> Page:
+        """Start the browser, with no page of the app in it."""
+        self.browser = self._start()
+        page: Page = self.browser.page
+        return page
+
+    def promises(self, subject: str, minutes: int = 30) -> str:
+        """Something he owes in so many minutes, written on another phone of his; he is told an hour before."""
+        due = datetime.now(ZoneInfo(NOON)) + timedelta(minutes=minutes)
+        made = self._phone.create(
+            "follow_up",
+            customer_id=self.world.ids["Fennimore’s"],
+            subject=subject,
+            due_date=due.date().isoformat(),
+            due_time=due.strftime("%H:%M"),
+            due_zone=NOON,
+        )
+        assert self._phone.push(made)[0]["status"] == "applied"
+        return str(made["entity"])
+
+    def row(self, model: Any, identity: str) -> dict[str, Any]:
+        """What the server has under this id."""
+        return next(row for row in rows(self.world, model) if row["id"] == identity)
+
+    def writings(self, entity: str) -> int:
+        """How many mutations of a phone stand in the journal about this."""
+        return len([row for row in rows(self.world, Journal) if row["entity"] == entity])
+
+
+def entitled(desktop: Desktop, title: str, page: Page) -> Shown:
+    """The notice of this title, once it stands on the desktop; a browser that is driven lives while its page is asked."""
+    found: Shown = until(lambda: next((one for one in desktop.shown if one.title == title), None), page)
+    return found
+
+
+def test_a_reminder_reaches_the_closed_app_once_and_its_buttons_do_what_they_say(
+    office: tuple[World, LiveServer],
+    post: BrowserPush,
+    desktop: Desktop,
+    open_browser: Callable[..., Any],
+    tmp_path: Path,
 ) -> None:
     world, server = office
     profile = tmp_path / "profiles" / "rob" / "Default"
     profile.mkdir(parents=True)
     (profile / "Preferences").write_text(PREFERENCES)
-    browser = open_browser(
-        "rob",
-        time_zone=NOON,
-        permissions=None,
-        switches=post.switches,
-        ignore_default_args=["--disable-background-networking"],
+    rob = Rob(
+        world,
+        lambda: open_browser(
+            "rob",
+            time_zone=NOON,
+            permissions=None,
+            switches=post.switches,
+            ignore_default_args=["--disable-background-networking"],
+            env={**os.environ, "DBUS_SESSION_BUS_ADDRESS": desktop.address},
+        ),
     )
-    page = browser.page
+    rob.promises("Ring back", 120)  # the moment to ask whether he wants to be told
+    page = rob.start()
     page.goto(f"{server.url}/")
     page.get_by_label("E-mail").fill("rob@acme.test")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Today", exact=True)).to_be_visible(timeout=LONG_MS)
-    page.goto(f"{server.url}/me/reminders")
-    # On a busy machine the browser may take longer than the app waits; it then says so, and is asked once more.
-    button = page.get_by_role("button", name="Remind me on this device")
-    reached = page.get_by_text("Reminders reach this device")
-    until(lambda: reached.is_visible() or (button.is_visible() and button.click()), page)
-    expect(page.get_by_text("nothing sent yet")).to_be_visible(timeout=LONG_MS)
-    page.goto("about:blank")  # the app is closed: none of its pages is open
+    page.get_by_role("button", name="Remind me on this device").click(timeout=LONG_MS)
+    # The app waits so long for the browser; one that answers later is heard of all the same.
+    until(lambda: rows(world, Subscription), page, 120)
+    expect(page.get_by_role("button", name="Remind me on this device")).to_have_count(0, timeout=LONG_MS)
 
-    local = datetime.now(ZoneInfo(NOON)) + timedelta(minutes=30)  # rob is told an hour before: now
-    rob = world.phone("rob")
-    promise = rob.create(
-        "follow_up",
-        customer_id=world.ids["Fennimore’s"],
-        subject="Send the quote",
-        due_date=local.date().isoformat(),
-        due_time=local.strftime("%H:%M"),
-        due_zone=NOON,
-    )
-    assert rob.push(promise)[0]["status"] == "applied"
-    until(lambda: [one for one in rows(world, Subscription) if one["shown_at"]], page)
-    (notice,) = rows(world, Notice)
+    # The browser is away when the reminder comes, and no page of the app is open when it is back.
+    rob.browser.close()
+    quote = rob.promises("Send the quote")
+    until(lambda: post.taken)
+    page = rob.start()
+    shown = entitled(desktop, "Send the quote", page)
+    assert "Fennimore’s · due " in shown.body
+    until(lambda: rows(world, Delivery)[0]["shown_at"], page)
+    notice = next(row for row in rows(world, Notice) if row["about"][0]["id"] == quote)
     assert notice["rule"] == "follow_up_due"
-    (delivery,) = rows(world, Delivery)
-    assert delivery["state"] == "sent" and delivery["shown_at"]
     assert post.taken == 1
 
     # A sender that died before it could write down that it had sent: the same is sent again, and replaces itself.
@@ -153,29 +201,78 @@ def test_a_reminder_reaches_the_closed_app_once_and_a_tap_opens_what_is_due(
         connection.execute(update(Attempt).values(outcome=None))
     until(lambda: rows(world, Delivery)[0]["shown_at"], page)
     assert post.taken == 2
-    assert len(rows(world, Notice)) == 1
+    shown = entitled(desktop, "Send the quote", page)
+    assert [one.title for one in desktop.shown] == ["Send the quote"]
+    assert rows(world, Notice)[0]["id"] and not rows(world, Subscription)[0]["opened_at"]
 
-    (worker,) = browser.context.service_workers
-    shown = worker.evaluate(
-        SHOWN.replace("navigator.serviceWorker.ready", "self").replace("(await self)", "self.registration")
-    )
-    assert [one["tag"] for one in shown] == [notice["id"]]
-    assert shown[0]["title"] == "Send the quote"
-    assert shown[0]["body"].startswith("Fennimore’s · due ")
-    assert not rows(world, Subscription)[0]["opened_at"]
-
-    # The window that is open goes to what is due; a real tap on a system notification is out of a driver's reach.
-    page.goto(f"{server.url}/inbox")
-    expect(page.get_by_role("link", name="Send the quote")).to_be_visible(timeout=LONG_MS)
-    expect(page.get_by_role("img", name="Unread")).to_have_count(1, timeout=LONG_MS)
-    worker.evaluate(CLICK)
-    page.wait_for_url(f"**/follow-ups/{promise['entity']}")
-    expect(page.get_by_text("Send the quote").first).to_be_visible(timeout=LONG_MS)
+    # A tap opens the app at what is due, with the telephone at hand.
+    with rob.browser.context.expect_page(timeout=LONG_MS) as opening:
+        desktop.click(shown)
+    app: Page = opening.value
+    app.wait_for_url(f"**/follow-ups/{quote}", timeout=LONG_MS)
+    expect(app.get_by_role("heading", name="Send the quote")).to_be_visible(timeout=LONG_MS)
+    expect(app.get_by_role("link", name="+44 20 7946 0000")).to_be_visible()
     until(lambda: rows(world, Subscription)[0]["opened_at"], page)
-    until(lambda: rows(world, Notice)[0]["status"] == "read", page)
-    assert worker.evaluate("async () => (await self.registration.getNotifications()).length") == 0
+    until(lambda: rob.row(Notice, notice["id"])["status"] == "read", app)
 
-    server.stop()  # what was told is on the phone
-    page.goto(f"{server.url}/inbox")
-    expect(page.get_by_role("link", name="Send the quote")).to_be_visible(timeout=LONG_MS)
-    expect(page.get_by_role("img", name="Unread")).to_have_count(0, timeout=LONG_MS)
+    # Where the app is open already, that window is taken.
+    call = rob.promises("Call the chef")
+    desktop.click(entitled(desktop, "Call the chef", page))
+    app.wait_for_url(f"**/follow-ups/{call}", timeout=LONG_MS)
+    expect(app.get_by_role("heading", name="Call the chef")).to_be_visible(timeout=LONG_MS)
+    assert len(rob.browser.context.pages) == 2
+
+    # Kept without signal: once it is sent nobody is reminded of it, of the other one they are.
+    kept, owed = rob.promises("Bring samples", 300), rob.promises("Bring the menu", 300)
+    app.goto(f"{server.url}/follow-ups")
+    box = app.get_by_role("checkbox", name="Done: Bring samples")
+    expect(box).to_be_visible(timeout=LONG_MS)
+    rob.browser.context.set_offline(True)
+    box.click()
+    expect(box).to_be_checked()
+    assert rob.row(FollowUp, kept)["status"] == "open"
+    app.close()
+
+    # Done and snoozed on the lock screen: no page opens for it, and without signal it waits for it.
+    done = rob.promises("Post the contract")
+    desktop.click(entitled(desktop, "Post the contract", page), "Done")
+    later = rob.promises("Ask for the order")
+    desktop.click(entitled(desktop, "Ask for the order", page), "In 1 hour")
+    until(lambda: not desktop.shown, page)
+    assert rob.row(FollowUp, done)["status"] == "open"
+    rob.browser.kill()
+    page = rob.start()
+    assert [one.url for one in rob.browser.context.pages] == ["about:blank"]
+    page.goto(f"{server.url}/follow-ups")
+    until(lambda: rob.row(FollowUp, done)["status"] == "done", page)
+    until(lambda: rob.row(FollowUp, kept)["status"] == "done", page)
+    about = {row["about"][0]["id"]: row for row in rows(world, Notice)}
+    until(lambda: rob.row(Notice, about[later]["id"])["snoozed_until"], page)
+    assert rob.row(FollowUp, later)["status"] == "open"
+    assert rob.writings(done) == 2  # made, and done once
+    page.goto("about:blank")
+
+    # With signal it is sent at once, from the worker alone.
+    sent = rob.promises("Thank them")
+    desktop.click(entitled(desktop, "Thank them", page), "Done")
+    until(lambda: rob.row(FollowUp, sent)["status"] == "done", page)
+    assert rob.writings(sent) == 2
+    assert [one.url for one in rob.browser.context.pages] == ["about:blank"]
+
+    with world.app.app_context():
+        while tell_due(world.org, datetime.now(UTC) + timedelta(minutes=260)):
+            pass
+    told = [row["about"] for row in rows(world, Notice)]
+    assert any({"kind": "follow_up", "id": owed} in about for about in told)
+    assert not any({"kind": "follow_up", "id": kept} in about for about in told)
+    assert not [
+        row
+        for row in rows(world, Reminder)
+        if row["about_id"] in (kept, done, sent) and row["state"] != "told"
+    ]
+    again = [
+        row
+        for row in rows(world, Notice)
+        if {"kind": "notice", "id": rob.row(Notice, about[later]["id"])["id"]} in row["about"]
+    ]
+    assert len(again) == 1

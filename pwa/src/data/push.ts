@@ -8,17 +8,18 @@ const PATIENCE_MS = 20_000;
 
 /**
  * Whether reminders can reach this device while the app is closed.
- * `unsupported`: the browser cannot. `install`: an iPhone must have the app on its home screen first. `off`: not asked
- * yet, or turned off. `denied`: the person said no to the browser. `on`: this device is subscribed.
+ * `unknown`: not looked at yet. `unsupported`: the browser cannot. `install`: an iPhone must have the app on its home
+ * screen first. `off`: not asked yet, or turned off. `denied`: the person said no to the browser. `on`: this device is
+ * subscribed.
  */
-export type PushMode = 'unsupported' | 'install' | 'off' | 'denied' | 'on';
+export type PushMode = 'unknown' | 'unsupported' | 'install' | 'off' | 'denied' | 'on';
 export interface PushState {
   mode: PushMode;
   busy: boolean;
   /** Why the last attempt came to nothing; `SILENT`: the browser's push service did not answer. */
   trouble: null | 'SILENT' | 'OFFLINE' | 'REFUSED';
 }
-const state = writable<PushState>({ mode: 'off', busy: false, trouble: null });
+const state = writable<PushState>({ mode: 'unknown', busy: false, trouble: null });
 export const push: Readable<PushState> = { subscribe: state.subscribe };
 
 const change = (part: Partial<PushState>) => state.update((s) => ({ ...s, ...part }));
@@ -36,21 +37,37 @@ function able(): PushMode | null {
   return Notification.permission === 'denied' ? 'denied' : null;
 }
 
-/** Looks how it is and renews what this device has; asks nobody anything. At each start, and when it changed. */
+/**
+ * What was begun last counts: a look that was under way when the person asked, or asked again, says nothing any more.
+ */
+let latest = 0;
+
+/**
+ * Looks how it is and renews what this device has, also where the browser has lost it since; asks nobody anything. At each
+ * start, and when it changed.
+ */
 export async function lookAtPush(): Promise<void> {
+  if (get(state).busy) return;
+  const turn = ++latest;
+  const tell = (part: Partial<PushState>) => {
+    if (turn === latest) change(part);
+  };
   const not = able();
-  if (not) return change({ mode: not });
+  if (not) return tell({ mode: not });
   try {
     const registration = await registered();
-    const present = await registration?.pushManager.getSubscription();
-    if (!registration || !present || Notification.permission !== 'granted') return change({ mode: 'off' });
-    change({ mode: 'on' });
+    const present = (await registration?.pushManager.getSubscription()) ?? null;
+    const granted = Notification.permission === 'granted';
+    if (!registration || !granted || (!present && !wished())) return tell({ mode: 'off' });
+    if (present) tell({ mode: 'on', trouble: null });
     const key = await serverKey();
-    if (key === null) return;
-    if (sameKey(present, key)) await tellServer(present, key);
+    if (key === null || turn !== latest) return;
+    if (present && sameKey(present, key)) await tellServer(present, key);
     else await subscribe(registration, key, present);
+    tell({ mode: 'on', trouble: null });
   } catch {
     // Offline, or a server that is busy: the next start looks again.
+    if (get(state).mode === 'unknown') tell({ mode: 'off' });
   }
 }
 
@@ -59,23 +76,26 @@ export async function enablePush(): Promise<PushState> {
   const not = able();
   if (not) change({ mode: not });
   else {
+    const turn = ++latest;
     change({ busy: true, trouble: null });
     try {
+      // First of all: a browser may only ask while it still knows of the tap.
       const answer = await Notification.requestPermission();
       if (answer !== 'granted') change({ mode: answer === 'denied' ? 'denied' : 'off' });
       else {
-        const registration = await registered();
-        const key = await serverKey();
-        if (!registration || key === null) change({ trouble: 'OFFLINE' });
+        wish(true);
+        // Subscribing needs a worker that has begun its work, which on a first visit may still be on its way.
+        const [registration, key] = await Promise.all([within(navigator.serviceWorker.ready), serverKey()]);
+        if (key === null) change({ trouble: 'OFFLINE' });
         else {
           await subscribe(registration, key, await registration.pushManager.getSubscription());
-          change({ mode: 'on' });
+          if (turn === latest) change({ mode: 'on' });
         }
       }
     } catch (error) {
       const trouble =
         error instanceof Unreachable ? 'OFFLINE' : error instanceof Silent ? 'SILENT' : 'REFUSED';
-      change({ trouble });
+      if (turn === latest) change({ mode: 'off', trouble });
     } finally {
       change({ busy: false });
     }
@@ -85,8 +105,13 @@ export async function enablePush(): Promise<PushState> {
 
 /** Leaves this device alone from now on, as when its person signs out; works as far as the network does. */
 export async function disablePush(): Promise<void> {
+  latest++;
+  wish(false);
   try {
-    const present = await (await registered())?.pushManager.getSubscription();
+    const registration = await registered();
+    // What still stands on the lock screen is nobody else's business.
+    for (const shown of (await registration?.getNotifications()) ?? []) shown.close();
+    const present = await registration?.pushManager.getSubscription();
     if (!present) return;
     await ask('POST', '/api/push/subscriptions/end', { body: { endpoint: present.endpoint } }).catch(
       () => {},
@@ -96,6 +121,24 @@ export async function disablePush(): Promise<void> {
     // Nothing to leave.
   } finally {
     if (get(state).mode === 'on') change({ mode: 'off' });
+  }
+}
+
+const WISHED = 'rounds.push';
+/** That reminders were wanted on this device: a browser that drops its subscription by itself is given a new one. */
+function wish(on: boolean): void {
+  try {
+    if (on) localStorage.setItem(WISHED, '1');
+    else localStorage.removeItem(WISHED);
+  } catch {
+    // Then the person is asked again.
+  }
+}
+function wished(): boolean {
+  try {
+    return localStorage.getItem(WISHED) !== null;
+  } catch {
+    return false;
   }
 }
 
@@ -113,10 +156,14 @@ async function subscribe(
   await tellServer(made, key, instead?.endpoint);
 }
 
+/** Rejects with `Silent` when it takes too long; an answer that comes after all is looked at then. */
 async function within<T>(work: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Silent('no answer')), PATIENCE_MS);
+    timer = setTimeout(() => {
+      reject(new Silent('no answer'));
+      void work.then(lookAtPush, () => {});
+    }, PATIENCE_MS);
   });
   try {
     return await Promise.race([work, late]);

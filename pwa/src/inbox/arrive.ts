@@ -1,13 +1,4 @@
-import {
-  completeFollowUp,
-  notices,
-  readNotice,
-  reopenFollowUp,
-  serverNow,
-  snoozeNotice,
-  syncNow,
-  type Notice,
-} from '../data';
+import { notices, readNotice, reopenFollowUp, serverNow, snoozeNotice, syncNow, type Notice } from '../data';
 import { i18n } from '../i18n/i18n.svelte';
 import { go } from '../ui/navigate';
 import { say } from '../ui/say.svelte';
@@ -26,8 +17,9 @@ export async function look(unread: number, path: string, query: string): Promise
 }
 
 /**
- * The app was brought up by a notice: marks it read and does what its button said. The push may be faster than the
- * exchange, so it waits for the notice itself; until it was written the address keeps what is to be done.
+ * The app was brought up by a notice: marks it read. The push may be faster than the exchange, so it waits for the notice
+ * itself; until it was written the address keeps it. What a button said is done already, or, where the worker could keep
+ * nothing, by the page of the thing (`do=done`) and here (`do=snooze`).
  */
 async function arrive(path: string, query: string): Promise<void> {
   const asked = new URLSearchParams(query);
@@ -37,25 +29,26 @@ async function arrive(path: string, query: string): Promise<void> {
   const found = await here(id);
   if (found) {
     if (deed === 'snooze') await snooze(found, serverNow() + HOUR_MS);
-    else {
-      await readNotice(id);
-      const about = found.about.find((one) => one.kind === 'follow_up');
-      if (deed === 'done' && about) await done(about.id);
-      const phone = found.words['phone'];
-      if (deed === 'call' && typeof phone === 'string') location.href = `tel:${phone.replace(/[^+\d]/g, '')}`;
-    }
+    else await readNotice(id);
+    const phone = found.words['phone'];
+    if (deed === 'call' && typeof phone === 'string') location.href = `tel:${phone.replace(/[^+\d]/g, '')}`;
     void letGo([id]);
   }
-  if (location.pathname === path && location.search === query) go(path, { replace: true });
+  // Some browsers call only from a tap in the page: whoever wanted to sees the number first as long as it stands.
+  const rest = deed === 'call' ? '?do=call' : '';
+  if (location.pathname === path && location.search === query) go(`${path}${rest}`, { replace: true });
 }
 
-async function done(id: string): Promise<void> {
-  try {
-    await completeFollowUp(id);
-    say.show(inbox.w.markedDone, { label: i18n.t.undo, run: () => void reopenFollowUp(id) });
-  } catch {
-    // Gone, cancelled or not on this phone: its page says so.
-  }
+/** A button was pressed on a notice while this window was in sight: what came of it is said, with a way back. */
+export function tapped(tap: { deed: string; notice?: string; followUp?: string; until?: number }): void {
+  const { notice, followUp } = tap;
+  if (tap.deed === 'done' && followUp)
+    say.show(inbox.w.markedDone, { label: i18n.t.undo, run: () => void reopenFollowUp(followUp) });
+  else if (tap.deed === 'snooze' && notice && tap.until)
+    say.show(inbox.w.snoozed(inbox.when(tap.until)), {
+      label: i18n.t.undo,
+      run: () => void snoozeNotice(notice, null).then(() => readNotice(notice, false)),
+    });
 }
 
 /** Puts a notice off, with a way back. */
