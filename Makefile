@@ -13,7 +13,7 @@ PORT ?= 8080
 LAN ?=
 DEMO_LANG ?= en
 # Three at a time, a file at a time: browsers and servers mostly wait. `make test PYTEST="-x tests/sync"` runs what you name.
-PYTEST ?= -n 3 --dist loadfile
+PYTEST ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 BIN := .venv/bin
 # Node comes out of the virtual environment. The path may hold blanks, so it is quoted wherever it is used.

@@ -23,6 +23,20 @@ settings.register_profile(
 settings.load_profile("rounds")
 
 
+LONGEST_FIRST = ("tests/faults", "tests/journeys", "tests/server/demo", "tests/server/test_serve.py")
+"""What takes minutes begins first, so that no worker is left alone with it at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest first; otherwise the order stays."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(REPOSITORY).as_posix()
+        return next((n for n, each in enumerate(LONGEST_FIRST) if name.startswith(each)), len(LONGEST_FIRST))
+
+    items.sort(key=place)
+
+
 def _missing(what: str, required_by: str) -> None:
     """Skips with a word, or fails where the run has promised that nothing is skipped."""
     if os.environ.get(required_by):

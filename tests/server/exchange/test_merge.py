@@ -14,6 +14,7 @@ from server.exchange.check import check
 from server.exchange.door import Change
 from server.exchange.model import Conflict, Suggestion
 from server.people.model import Head
+from server.visits.model import Visit
 from tests.world import PLACE, Phone, World, ago, fix
 
 
@@ -241,8 +242,11 @@ def test_visits_follow_ups_and_comments_come_along_with_their_evidence_and_their
     assert after["customer"]["id"] == world.ids["Crown"]
     evidence = ("check_in", "check_out", "check_in_fix", "check_out_fix", "minutes", "outcome", "server")
     assert {name: after[name] for name in evidence} == {name: before[name] for name in evidence}
+    its_day = rows(world, Visit)[visit["entity"]]["day"]
     day = next(
-        one for one in world.get("mia", "/api/board").json["reps"] if one["person"]["id"] == world.ids["rob"]
+        one
+        for one in world.get("mia", f"/api/board?date={its_day}").json["reps"]
+        if one["person"]["id"] == world.ids["rob"]
     )
     assert (day["visits"], day["valid_visits"]) == (1, 1)
     assert [one["customer"] for one in day["line"]] == ["Crown"]
