@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from server.db import add, is_busy, writing
+from server.exchange import goals
 from server.exchange.decide import carry_out, weigh
 from server.exchange.documents import Device, Item
 from server.exchange.follow import FOLLOWS
@@ -39,6 +40,7 @@ log = logging.getLogger("rounds")
 
 # A decision settles what was parked: it needs what settles, which therefore cannot know it.
 WEIGHED["decision"] = weigh
+WEIGHED |= {"target": goals.weigh_target, "scheme": goals.weigh_scheme}
 FOLLOWS["decision"] = carry_out
 
 NOTHING: Mapping[int, str | None] = MappingProxyType({})

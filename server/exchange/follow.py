@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from server.customers.rules import alike_key, cell_of, distance_m
+from server.exchange import goals
 from server.exchange.kinds import UNDECIDED
 from server.exchange.moving import take_customers_along
 from server.exchange.work import Row, Work
@@ -160,6 +161,19 @@ def await_amendment(work: Work, row: Row, mutation: Mutation, outcome: Outcome) 
     }
 
 
+def note_closing(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
+    """Say since when it is open again, and from which day on its readings look."""
+    values = row.values()
+    reopened = values["status"] == "reopened"
+    before = row.columns.get("reopened_at")
+    row.columns = {
+        "reopened_at": (before or work.now) if reopened else None,
+        "reads_from": min(
+            [values["starts_on"], *(reading["period"]["starts_on"] for reading in values["readings"])]
+        ),
+    }
+
+
 def sign_comment(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
     """Say whose a new comment is, and when it was written."""
     if row.was is None:
@@ -170,8 +184,11 @@ FOLLOWS: dict[str, Follow] = {
     "visit": judge_visit,
     "amendment": await_amendment,
     "comment": sign_comment,
+    "closing": note_closing,
     "customer": place_customer,
     "follow_up": time_follow_up,
+    "target": goals.hold_one,
+    "value": goals.sign_value,
     "person": redraw_audiences,
     "team": redraw_audiences,
 }

@@ -8,14 +8,22 @@ comes). A test walks kind x field x role x verb.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
+from types import NoneType
 from typing import Any
 
 from server.customers.model import Customer
 from server.db import Model
 from server.exchange.model import Amendment, Conflict, Decision, Parked, Suggestion
 from server.followups.model import Comment, FollowUp
+from server.indicators.case import INDICATOR_FIELDS, MOST_INDICATORS, BadCase, indicators_of
+from server.indicators.closing_model import Closing
+from server.indicators.model import DayOff, IndicatorScheme, IndicatorTarget, IndicatorValue
+from server.indicators.periods import PERIODS
+from server.indicators.templates import TEMPLATES
 from server.people.model import Person, Setting, Team
 from server.people.rules import ROLES
 from server.push.model import Notice
@@ -113,19 +121,19 @@ CUSTOMER = Kind(
             "code": Field("value", authority="manager", check=p.text(100, 1)),
             "note": Field("text", check=p.text(20_000)),
             "tags": Field("set", check=p.tags()),
-            "merged_into": Field("readonly"),
+            **dict.fromkeys(("merged_into", "customer_since", "won_by"), Field("readonly")),
         },
     ),
     create=frozenset({"member", "administrator"}),
     rights=dict.fromkeys(
         ("owner_id", "team_id", "grade", "radius_m", "lat", "lon", "code", "lifecycle"), MANAGERS
     )
-    | {"merged_into": NOBODY},
+    | dict.fromkeys(("merged_into", "customer_since", "won_by"), NOBODY),
     other=EVERYBODY,
     archive=MANAGERS,
     references={"owner_id": "person", "team_id": "team"},
     unique="code",
-    derived=("merged_into",),
+    derived=("merged_into", "customer_since", "won_by"),
     columns=("merged_into", "alike", "cell", "customer_since", "won_by"),
 )
 
@@ -309,6 +317,8 @@ PERSON = Kind(
             "active": Field("value", check=p.flag(), required=True),
             "locale": Field("value", check=p.choice("en", "zh-Hans"), required=True),
             "time_zone": Field("value", check=p.zone(), required=True),
+            "joined_on": Field("value", check=p.date()),
+            "left_on": Field("value", check=p.date()),
         },
     ),
     references={"team_id": "team"},
@@ -362,6 +372,210 @@ SETTING = Kind(
     ),
     unique="key",
     org_wide=True,
+)
+
+AMOUNT = r"^-?[0-9]{1,15}(\.[0-9]{1,9})?$"
+NOT_NEGATIVE = r"^[0-9]{1,15}(\.[0-9]{1,9})?$"
+INDICATOR = r"^[a-z][a-z0-9_]{0,63}$"
+
+
+def _written_as(pattern: str, least: Decimal | None = None) -> p.Check:
+    """Text of a pattern; a number also above `least`."""
+    matches = re.compile(pattern.removeprefix("^").removesuffix("$")).fullmatch
+
+    def test(value: Any) -> bool:
+        return type(value) is str and matches(value) is not None and (least is None or Decimal(value) > least)
+
+    return p.Check(test, {"type": "string", "pattern": pattern})
+
+
+def _indicators() -> p.Check:
+    """Rows of a scheme: numbers are decimal text, each code is there once, process indicators are the catalogue's."""
+
+    def test(value: Any) -> bool:
+        rows = value if type(value) is list else [None]
+        numbers = ("weight", "cap", "target")
+        if not all(
+            type(row) is dict and all(type(row.get(name)) in {str, NoneType} for name in numbers)
+            for row in rows
+        ):
+            return False
+        try:
+            return bool(indicators_of(rows))
+        except BadCase:
+            return False
+
+    number = {"type": ["string", "null"], "pattern": NOT_NEGATIVE}
+    properties: dict[str, Any] = {name: {"type": ["string", "null"]} for name in INDICATOR_FIELDS}
+    properties |= {"weight": number | {"type": "string"}, "cap": number, "target": number}
+    row = {
+        "type": "object",
+        "properties": properties,
+        "required": ["code", "weight"],
+        "additionalProperties": False,
+    }
+    return p.Check(test, {"type": "array", "minItems": 1, "maxItems": MOST_INDICATORS, "items": row})
+
+
+SCHEME = Kind(
+    name="scheme",
+    model=IndicatorScheme,
+    policy=Policy(
+        kind="scheme",
+        fields={
+            "name": Field("value", authority="manager", check=p.text(200, 1), required=True),
+            "name_zh": Field("value", authority="manager", check=p.text(200)),
+            "template": Field("value", authority="manager", check=p.choice(*TEMPLATES)),
+            "role": Field("value", authority="manager", check=p.choice(*ROLES)),
+            "team_id": Field("value", authority="manager", check=p.uuid()),
+            "valid_from": Field("value", authority="manager", check=p.date(), required=True),
+            "cap": Field("value", authority="manager", check=_written_as(NOT_NEGATIVE)),
+            "indicators": Field("value", authority="manager", check=_indicators(), required=True),
+            "note": Field("value", authority="manager", check=p.text(2_000)),
+            "status": Field("state", check=p.choice("proposed", "approved", "withdrawn"), required=True),
+        },
+        initial=frozenset({"proposed", "approved"}),
+        steps={
+            "proposed": frozenset({"approved", "withdrawn"}),
+            "approved": frozenset({"withdrawn"}),
+            "withdrawn": frozenset(),
+        },
+        rank={"proposed": 0, "approved": 1, "withdrawn": 2},
+    ),
+    create=MANAGERS,
+    other=frozenset({"author", "administrator"}),
+    archive=NOBODY,
+    references={"team_id": "team"},
+    defaults={"status": "proposed"},
+    org_wide=True,
+)
+
+TARGET = Kind(
+    name="target",
+    model=IndicatorTarget,
+    policy=Policy(
+        kind="target",
+        fields={
+            "indicator": Field("value", check=_written_as(INDICATOR), required=True),
+            "person_id": Field("value", check=p.uuid()),
+            "team_id": Field("value", check=p.uuid()),
+            "period": Field("value", check=p.choice(*PERIODS), required=True),
+            "starts_on": Field("value", check=p.date(), required=True),
+            "amount": Field("value", authority="manager", check=_written_as(NOT_NEGATIVE), required=True),
+            "source": Field("value", check=p.text(200)),
+            "note": Field("value", check=p.text(2_000)),
+            "status": Field(
+                "state", check=p.choice("proposed", "held", "declined", "replaced"), required=True
+            ),
+        },
+        initial=frozenset({"proposed", "held"}),
+        steps={
+            "proposed": frozenset({"held", "declined"}),
+            "held": frozenset({"declined"}),
+            "declined": frozenset({"proposed", "held"}),
+            "replaced": frozenset({"held"}),
+        },
+        rank={"proposed": 0, "declined": 1, "replaced": 2, "held": 3},
+    ),
+    create=OWNER_OR_LEAD,
+    rights=dict.fromkeys(("indicator", "person_id", "team_id", "period", "starts_on"), NOBODY),
+    other=OWNER_OR_LEAD,
+    archive=NOBODY,
+    references={"person_id": "person", "team_id": "team"},
+    completed=frozenset({"status"}),
+)
+
+VALUE = Kind(
+    name="value",
+    model=IndicatorValue,
+    policy=Policy(
+        kind="value",
+        fields={
+            "indicator": Field("value", check=_written_as(INDICATOR), required=True),
+            "person_id": Field("value", check=p.uuid(), required=True),
+            "on": Field("value", authority="manager", check=p.date(), required=True),
+            "amount": Field("value", authority="manager", check=_written_as(AMOUNT), required=True),
+            "source": Field("value", check=p.text(200, 1), required=True),
+            "note": Field("value", check=p.text(2_000)),
+            "status": Field(
+                "state", check=p.choice("entered", "confirmed", "reviewed", "declined"), required=True
+            ),
+            **dict.fromkeys(
+                ("confirmed_by", "confirmed_at", "reviewed_by", "reviewed_at"), Field("readonly")
+            ),
+        },
+        initial=frozenset({"entered", "confirmed", "reviewed"}),
+        steps={
+            "entered": frozenset({"confirmed", "declined"}),
+            "confirmed": frozenset({"reviewed", "declined", "entered"}),
+            "reviewed": frozenset({"declined"}),
+            "declined": frozenset({"entered"}),
+        },
+        rank={"entered": 0, "confirmed": 1, "declined": 2, "reviewed": 3},
+    ),
+    create=OWNER_OR_LEAD,
+    rights=dict.fromkeys(("indicator", "person_id"), NOBODY),
+    other=OWNER_OR_LEAD,
+    archive=NOBODY,
+    references={"person_id": "person"},
+    defaults={"status": "entered", "source": "typed"},
+    completed=frozenset({"person_id"}),
+    columns=("confirmed_by", "confirmed_at", "reviewed_by", "reviewed_at"),
+)
+
+DAY_OFF = Kind(
+    name="day_off",
+    model=DayOff,
+    policy=Policy(
+        kind="day_off",
+        fields={
+            "on": Field("value", check=p.date(), required=True),
+            "name": Field("value", check=p.text(200, 1), required=True),
+            "name_zh": Field("value", check=p.text(200)),
+            "region": Field("value", check=p.text(16)),
+            "person_id": Field("value", check=p.uuid()),
+        },
+    ),
+    create=MANAGERS,
+    rights={"person_id": NOBODY},
+    other=MANAGERS,
+    archive=MANAGERS,
+    references={"person_id": "person"},
+)
+
+TICKER = frozenset({"ticker"})
+
+CLOSING = Kind(
+    name="closing",
+    model=Closing,
+    policy=Policy(
+        kind="closing",
+        fields={
+            "person_id": Field("value", check=p.uuid(), required=True),
+            "period": Field("value", check=p.choice(*PERIODS), required=True),
+            "starts_on": Field("value", check=p.date(), required=True),
+            "ends_on": Field("value", check=p.date(), required=True),
+            "scheme": Field("value", check=p.anything(), required=True),
+            "readings": Field("value", check=p.anything(), required=True),
+            "reasons": Field("value", check=p.anything(), required=True),
+            "total": Field("value", check=_written_as(NOT_NEGATIVE)),
+            "grade": Field("value", check=p.choice("S", "A", "B", "C")),
+            "closed_at": Field("value", check=p.instant(), required=True),
+            "adjustments": Field("value", check=p.anything(), required=True),
+            "status": Field("state", check=p.choice("closed", "reopened"), required=True),
+            "reason": Field("value", check=p.text(500, 1)),
+            "reopened_at": Field("readonly"),
+        },
+        initial=frozenset({"closed"}),
+        steps={"closed": frozenset({"reopened"}), "reopened": frozenset({"closed"})},
+        rank={"closed": 0, "reopened": 1},
+    ),
+    create=TICKER,
+    rights=dict.fromkeys(("status", "reason"), TICKER | ADMINISTRATOR) | {"reopened_at": NOBODY},
+    other=TICKER,
+    archive=NOBODY,
+    references={"person_id": "person"},
+    columns=("reopened_at", "reads_from"),
 )
 
 AMENDABLE = (
@@ -466,6 +680,7 @@ WRITABLE: dict[str, Kind] = {
     for kind in (
         *(SETTING, TEAM, PERSON, VISIT_KIND, OUTCOME, CUSTOMER, VISIT),
         *(FOLLOW_UP, COMMENT, NOTICE, AMENDMENT, DECISION),
+        *(SCHEME, TARGET, VALUE, DAY_OFF, CLOSING),
     )
 }
 """Kinds that mutations may name, in the order in which their rows are written (what is referred to comes first)."""

@@ -12,6 +12,7 @@ from server.db import Model, upsert
 from server.exchange.model import Amendment, Conflict, Decision, Parked, Position
 from server.exchange.work import UNDER_WAY, Row, Work
 from server.followups.model import Comment, FollowUp
+from server.indicators.model import DayOff, IndicatorTarget, IndicatorValue
 from server.visits.model import Visit
 from sync.mutation import Mutation, Op
 from sync.reconcile import Outcome, apply_outcome, reconcile
@@ -25,6 +26,9 @@ _AWAITED: dict[str, tuple[type[Model], Any]] = {
     "parked": (Parked, (Parked.author_id, None)),
     "conflict": (Conflict, (Conflict.author_id, None)),
     "amendment": (Amendment, (Amendment.author_id, None)),
+    "target": (IndicatorTarget, (IndicatorTarget.person_id, None)),
+    "value": (IndicatorValue, (IndicatorValue.person_id, None)),
+    "day_off": (DayOff, (DayOff.person_id, None)),
 }
 """Kind -> table, whose it is, and when the lead of their team is told of it (always where nothing is said)."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from server.exchange import goals
 from server.exchange.kinds import LEAD_FIELDS, LEAD_STATES, VERDICTS, WRITABLE, Kind
 from server.exchange.work import Actor, Row, Work
 from server.people.rules import LEADERS, makes_a_ring
@@ -38,6 +39,10 @@ def complete(work: Work, mutation: Mutation) -> Mutation:
         missing["rep_id"] = actor.id
     elif mutation.kind == "follow_up":
         missing["owner_id"] = actor.id
+    elif mutation.kind == "value":
+        missing["person_id"] = actor.id
+    elif mutation.kind == "target":
+        missing |= goals.complete(work, mutation.kind, given)
     elif mutation.kind == "customer":
         if actor.role not in LEADERS:
             missing |= {"owner_id": actor.id, "team_id": actor.team_id, "lifecycle": "lead"}
@@ -89,6 +94,10 @@ def refusal(work: Work, row: Row, mutation: Mutation, pointed: list[tuple[str, s
         if kind.name == "follow_up" and op.field == "owner_id" and is_uuid(op.new):
             if not work.leads(work.team_of(op.new)):  # who may hand it over, may hand it to their own people
                 return codes.SCOPE_LOST, op.field
+        if kind.name in goals.GOALS and (refused := goals.refused_op(work, row, op, relations)):
+            return refused
+        if kind.name == "closing" and (refused := _refused_reopening(mutation, op, relations)):
+            return refused
     return _lost_reference(work, kind, mutation, pointed, evidence=False)
 
 
@@ -103,7 +112,19 @@ def _relations(work: Work, row: Row, actor: Actor) -> frozenset[str]:
     if actor.role == "administrator":
         found.add("administrator")
     if row.kind.org_wide:
+        if row.kind.name == "scheme" and row.entity and row.entity.created_by == actor.id:
+            found.add("author")
         return frozenset(found | {"reader"}) if actor.active else frozenset(found)
+    if row.kind.name in goals.OF_SOMEBODY:
+        return frozenset(goals.relations(work, row, actor))
+    if row.kind.name == "closing":
+        if _is_ticker(actor):
+            found.add("ticker")
+        if actor.active and values["person_id"] == actor.id:
+            found.add("owner")
+        elif actor.active and work.leads(work.team_of(values["person_id"])):
+            found.add("lead")
+        return frozenset(found)
     if row.kind.name == "visit":
         if values["rep_id"] == actor.id:
             found.add("rep")
@@ -136,6 +157,18 @@ def _relations(work: Work, row: Row, actor: Actor) -> frozenset[str]:
     if work.leads(team):
         found.add("lead")
     return frozenset(found)
+
+
+def _refused_reopening(mutation: Mutation, op: Op, relations: frozenset[str]) -> Refusal | None:
+    """A closing is reopened with a reason, and closed by the ticker alone."""
+    if "ticker" in relations:
+        return None
+    if op.field == "reason":
+        return None if any(one.field == "status" for one in mutation.ops) else (codes.FORBIDDEN, op.field)
+    if op.new != "reopened":
+        return codes.FORBIDDEN, op.field
+    said = any(one.field == "reason" and str(one.new or "").strip() for one in mutation.ops)
+    return None if said else (codes.INVALID, "reason")
 
 
 def _refused_visit_step(work: Work, row: Row, op: Op, relations: frozenset[str]) -> Refusal | None:
@@ -178,6 +211,9 @@ def _refused_creation(
         if given.get("owner_id") not in {None, actor.id} and not work.leads(work.team_of(given["owner_id"])):
             return codes.SCOPE_LOST, "owner_id"
         return _lost_reference(work, kind, mutation, pointed, evidence=False)
+    if kind.name in goals.GOALS:
+        refused = goals.refused_creation(work, kind.name, given)
+        return refused or _lost_reference(work, kind, mutation, pointed, evidence=False)
     if actor.team_id:
         relations.add("member")
     if _is_ticker(actor):

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, func, or_, select
 
 from server.customers.model import Customer
 from server.db import upsert
+from server.exchange import goals
 from server.exchange.kinds import COMMENT, MADE, WRITABLE, Kind
 from server.exchange.model import Batch, Client, Decision, Journal, Parked, Position, Revision, Suggestion
 from server.followups.model import Comment
@@ -617,8 +618,10 @@ class Work:
             values = self.row("visit", values["visit_id"]).values()
             team = self.team_of(values["rep_id"])
             return {f"person:{values['rep_id']}", *([f"lead:{team}"] if team else [])}
-        if row.kind.name == "notice":
+        if row.kind.name in {"notice", "closing"}:
             return {f"person:{values['person_id']}"}
+        if row.kind.name in goals.GOALS:
+            return goals.audience(self, row)
         promised = row.kind.name == "follow_up"
         person = values["owner_id" if promised else "rep_id"]
         scopes = {f"person:{person}"}

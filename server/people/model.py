@@ -81,7 +81,10 @@ class Team(Synced, Model):
 
 
 class Person(Synced, Model):
-    """Somebody with a role in a team. A manager leads the team they are in and all below it."""
+    """Somebody with a role in a team. A manager leads the team they are in and all below it.
+
+    From `joined_on` on they are wanted something, from `left_on` on no more (None: not said); targets go by it.
+    """
 
     __tablename__ = "person"
     __table_args__ = (
@@ -95,6 +98,8 @@ class Person(Synced, Model):
     active: Mapped[bool] = mapped_column(default=True)
     locale: Mapped[str] = mapped_column(default="en")
     time_zone: Mapped[str] = mapped_column()
+    joined_on: Mapped[str | None] = mapped_column()
+    left_on: Mapped[str | None] = mapped_column()
 
 
 class Login(Model):

@@ -193,7 +193,17 @@ RIGHT_START: dict[str, dict[str, Any]] = {
     "comment": {"on_kind": "customer", "body": "B"},
     "amendment": {"reason": "R", "changes": {"minutes": "M"}},
     "decision": {"on_kind": "visit", "verdict": "ask"},
+    "scheme": {
+        "name": "N",
+        "valid_from": "2099-01-01",
+        "indicators": [{"code": "valid_visits", "weight": "1"}],
+    },
+    "target": {"indicator": "orders", "period": "month", "starts_on": "2026-01-01", "amount": "1"},
+    "value": {"indicator": "orders", "on": "2026-01-01", "amount": "1"},
+    "day_off": {"on": "2026-01-01", "name": "N"},
 }
+ACROSS = {("target", "person_id")}
+"""Fields that some other may stand for: without either it is INVALID, though each by itself may be left out."""
 UNIQUE = {"code", "key"}
 PHONES_WRITE = sorted(WRITABLE.keys() - {"notice"})
 """Kinds that somebody may create; a notice is the ticker's."""
@@ -208,6 +218,8 @@ def right_start(world: World, kind: str) -> dict[str, Any]:
         given[name] = uuid4().hex
     if kind in {"visit", "follow_up"}:
         given["customer_id"] = shop
+    if kind in {"target", "value"}:
+        given["person_id"] = world.ids["rob"]
     if kind == "comment":
         given["on_id"] = shop
     if kind in {"amendment", "decision"}:
@@ -262,6 +274,7 @@ def test_each_wrong_value_of_each_field_is_parked_with_the_field_and_blocks_noth
                     or (field in UNIQUE and receipt["code"] == "INVALID")
                 )
                 fine = fine or (isinstance(value, str) and not value.strip())  # blanks are no name
+                fine = fine or (value is None and (kind, field) in ACROSS)
             else:
                 fine = (receipt["code"], receipt["detail"]) == ("INVALID", {"field": field})
             if not fine or receipt["code"] == "INTERNAL":

@@ -91,11 +91,33 @@ MARKED = {"status", "snoozed_until"}
 # what only an administrator writes
 SET_UP = {
     "team": {"name", "parent_id"},
-    "person": {"name", "role", "team_id", "active", "locale", "time_zone"},
+    "person": {"name", "role", "team_id", "active", "locale", "time_zone", "joined_on", "left_on"},
     "visit_kind": {"code", "name", "name_zh", "min_minutes"},
     "outcome": {"code", "name", "name_zh", "position"},
     "setting": {"key", "value"},
 }
+# scheme | all, while it is proposed | its author, administrators; approved: nobody; approve: administrators
+SCHEME = {
+    "name",
+    "name_zh",
+    "template",
+    "role",
+    "team_id",
+    "valid_from",
+    "cap",
+    "indicators",
+    "note",
+    "status",
+}
+# target | amount, note, status | who leads the person or team; the person while they propose; the rest nobody, once made
+WANTED = {"amount", "source", "note", "status"}
+WANTED_OF = {"indicator", "person_id", "team_id", "period", "starts_on"}
+# value | entered: all the person and who leads them; confirmed: reviewers, who leads them steps back; reviewed: reviewers
+# may decline; whose it is and of what nobody, once made
+MEASURED = {"on", "amount", "source", "note", "status"}
+MEASURED_OF = {"indicator", "person_id"}
+# day_off | all but whose | who leads the person, of everybody's administrators
+OFF = {"on", "name", "name_zh", "region"}
 # follow_up, visit | which of a series it is says only whoever makes the next: the ticker
 SERIES = {"series"}
 UNKNOWN = "field_of_a_later_release"
@@ -123,6 +145,22 @@ def may_change_a_visit(standing: str, field: str, state: str) -> bool:
 
 def may_change_a_follow_up(standing: str, field: str) -> bool:
     return field not in SERIES and (standing in ABOVE or (standing == "own" and field != "owner_id"))
+
+
+def may_change_a_target(standing: str, field: str, state: str) -> bool:
+    if field in WANTED_OF:
+        return False
+    return standing in ABOVE or (standing == "own" and state == "proposed")
+
+
+def may_change_a_value(standing: str, field: str, state: str) -> bool:
+    if field in MEASURED_OF:
+        return False
+    if state == "entered":
+        return standing == "own" or standing in ABOVE
+    if standing == "administrator":
+        return state == "confirmed" or field == "status"
+    return standing == "manager" and state == "confirmed" and field == "status"
 
 
 def verdict(receipt: dict[str, Any]) -> str:
@@ -269,6 +307,47 @@ def values(world: World, kind: str) -> dict[str, Callable[[], Any]]:
             "active": lambda: False,
             "locale": lambda: "zh-Hans",
             "time_zone": lambda: "Asia/Shanghai",
+            "joined_on": lambda: "2026-01-05",
+            "left_on": lambda: "2026-12-31",
+        },
+        "scheme": {
+            "name": lambda: "Another",
+            "name_zh": lambda: "另一个",
+            "template": lambda: "balanced",
+            "role": lambda: "rep",
+            "team_id": lambda: ids["south"],
+            "valid_from": lambda: "2099-02-01",
+            "cap": lambda: "1.2",
+            "indicators": lambda: [{"code": "valid_visits", "weight": "100"}],
+            "note": lambda: "From spring on.",
+            "status": lambda: "withdrawn",
+        },
+        "target": {
+            "indicator": lambda: "orders",
+            "person_id": lambda: ids["ria"],
+            "team_id": lambda: ids["south"],
+            "period": lambda: "week",
+            "starts_on": lambda: "2031-01-06",
+            "amount": lambda: "77",
+            "source": lambda: "the plan",
+            "note": lambda: "As agreed.",
+            "status": lambda: "declined",
+        },
+        "value": {
+            "indicator": lambda: "orders",
+            "person_id": lambda: ids["ria"],
+            "on": lambda: "2031-01-07",
+            "amount": lambda: "77",
+            "source": lambda: "the till",
+            "note": lambda: "As booked.",
+            "status": lambda: "declined",
+        },
+        "day_off": {
+            "on": lambda: "2031-01-08",
+            "name": lambda: "Fair",
+            "name_zh": lambda: "集市",
+            "region": lambda: "GB",
+            "person_id": lambda: ids["ria"],
         },
         "visit_kind": {
             "code": lambda: uuid4().hex,
@@ -323,7 +402,8 @@ def walk(
 # Whoever may not know of a thing gets the answer of a thing that does not exist. Names of people and teams are known to all.
 STRANGERS = {"customer": {"SCOPE_LOST"}, "visit": {"SCOPE_LOST"}}
 STRANGERS |= {kind: {"SCOPE_LOST"} for kind in ("follow_up", "comment", "amendment", "decision", "notice")}
-STRANGERS |= {kind: {"SCOPE_LOST", "FORBIDDEN"} for kind in SET_UP}
+STRANGERS |= {kind: {"SCOPE_LOST"} for kind in ("target", "value", "day_off")}
+STRANGERS |= {kind: {"SCOPE_LOST", "FORBIDDEN"} for kind in (*SET_UP, "scheme")}
 
 
 # --- change ------------------------------------------------------------------------------------------------------------
@@ -338,6 +418,10 @@ def test_every_kind_and_field_that_can_be_written_stands_in_the_table() -> None:
         "amendment": ASKED,
         "decision": DECISION,
         "notice": TOLD | MARKED,
+        "scheme": SCHEME,
+        "target": WANTED | WANTED_OF,
+        "value": MEASURED | MEASURED_OF,
+        "day_off": OFF | {"person_id"},
     }
     known = {
         name: {field for field, one in kind.fields.items() if one.kind != "readonly"}
@@ -419,6 +503,95 @@ def test_an_inbox_is_marked_by_its_owner_and_written_by_nobody(stage: World) -> 
         return standing == "own" and field not in TOLD
 
     assert list(walk(stage, "notice", fresh, may)) == []
+
+
+INDICATORS = [{"code": "valid_visits", "weight": "60"}, {"code": "orders", "weight": "40"}]
+
+
+def a_scheme(**fields: Any) -> dict[str, Any]:
+    return {"name": uuid4().hex, "valid_from": "2099-01-01", "indicators": INDICATORS, **fields}
+
+
+def many(world: World, kind: str, **fields: Callable[[], Any]) -> Callable[[int], list[str]]:
+    """Makes so many of a kind, by the server's own door."""
+
+    def fresh(count: int) -> list[str]:
+        changes = [
+            Change(kind, str(uuid4()), "create", {name: new() for name, new in fields.items()})
+            for _ in range(count)
+        ]
+        assert {receipt["status"] for receipt in world.write(*changes)} == {"applied"}
+        return [change.entity for change in changes]
+
+    return fresh
+
+
+@pytest.mark.parametrize("state", ["proposed", "approved"])
+def test_schemes_are_changed_by_administrators_while_they_are_proposed(stage: World, state: str) -> None:
+    fields = {name: (lambda value=value: value) for name, value in a_scheme(status=state).items()}
+
+    def may(standing: str, field: str) -> bool:
+        return standing == "administrator" and (state == "proposed" or field == "status")
+
+    assert list(walk(stage, "scheme", many(stage, "scheme", **fields), may)) == []
+
+
+@pytest.mark.parametrize("state", ["proposed", "held"])
+def test_targets_are_changed_by_whom_the_table_says(stage: World, state: str) -> None:
+    months = iter(f"{year}-{month:02}-01" for year in range(2031, 2099) for month in range(1, 13))
+    fresh = many(
+        stage,
+        "target",
+        indicator=lambda: "valid_visits" if state == "held" else "orders",
+        person_id=lambda: stage.ids["rob"],
+        period=lambda: "month",
+        starts_on=lambda: next(months),
+        amount=lambda: "40",
+        status=lambda: state,
+    )
+
+    def may(standing: str, field: str) -> bool:
+        return may_change_a_target(standing, field, state)
+
+    assert list(walk(stage, "target", fresh, may)) == []
+
+
+@pytest.mark.parametrize("state", ["entered", "confirmed", "reviewed"])
+def test_values_are_changed_by_whom_the_table_says(stage: World, state: str) -> None:
+    fresh = many(
+        stage,
+        "value",
+        indicator=lambda: "deal_amount",
+        person_id=lambda: stage.ids["rob"],
+        on=lambda: "2031-01-06",
+        amount=lambda: "40.50",
+        status=lambda: state,
+    )
+
+    def may(standing: str, field: str) -> bool:
+        return may_change_a_value(standing, field, state)
+
+    assert list(walk(stage, "value", fresh, may)) == []
+
+
+@pytest.mark.parametrize("whose", ["rob", None])
+def test_days_off_are_changed_by_who_leads_the_person_or_everybody(stage: World, whose: str | None) -> None:
+    fresh = many(
+        stage,
+        "day_off",
+        on=lambda: "2031-01-06",
+        name=lambda: uuid4().hex,
+        person_id=lambda: stage.ids[whose] if whose else None,
+    )
+
+    def may(standing: str, field: str) -> bool:
+        return field != "person_id" and standing in (ABOVE if whose else {"administrator"})
+
+    untouched = () if whose else (UNKNOWN,)  # strangers do see it
+    found = [
+        line for line in walk(stage, "day_off", fresh, may, untouched) if whose or "is told of" not in line
+    ]
+    assert found == []
 
 
 def visit_in_review(world: World, phone: Any) -> str:
@@ -745,6 +918,98 @@ def test_what_the_whole_organisation_shares_is_made_by_administrators_alone(stag
             continue
         assert verdict(receipt) == ("taken" if allowed else "parked"), (person, receipt)
         assert (made["entity"] in stored(stage, kind)) == allowed
+
+
+MAKES: dict[str, tuple[str, dict[str, Any], set[str]]] = {
+    "a scheme for all": ("scheme", {}, {"administrator"}),
+    "a scheme for the team": ("scheme", {"team_id": "north"}, ABOVE),
+    "an approved scheme": ("scheme", {"status": "approved"}, {"administrator"}),
+    "a target": ("target", {"person_id": "rob", "status": "held"}, ABOVE),
+    "a proposal": ("target", {"person_id": "rob", "status": "proposed"}, ABOVE | {"own"}),
+    "a target of the team": ("target", {"team_id": "north"}, ABOVE),
+    "a value": ("value", {"person_id": "rob"}, ABOVE | {"own"}),
+    "a confirmed value": ("value", {"person_id": "rob", "status": "confirmed"}, ABOVE),
+    "a reviewed value": ("value", {"person_id": "rob", "status": "reviewed"}, {"administrator"}),
+    "a day off": ("day_off", {"person_id": "rob"}, ABOVE),
+    "everybody's day off": ("day_off", {}, {"administrator"}),
+}
+"""What is made -> kind, what it says of whom, who may."""
+FIRST: dict[str, dict[str, Any]] = {
+    "scheme": a_scheme(),
+    "target": {"indicator": "valid_visits", "period": "year", "starts_on": "2030-01-01", "amount": "400"},
+    "value": {"indicator": "orders", "on": "2031-01-06", "amount": "4"},
+    "day_off": {"on": "2031-01-06", "name": "Holiday"},
+}
+
+
+@pytest.mark.parametrize("what", MAKES)
+def test_schemes_targets_values_and_days_off_are_made_by_whom_the_table_says(stage: World, what: str) -> None:
+    kind, about, makers = MAKES[what]
+    fields = FIRST[kind] | {name: stage.ids.get(value, value) for name, value in about.items()}
+    for person, standing in STANDING.items():
+        phone = stage.phone(person)
+        made = phone.create(kind, **fields)
+        (receipt,) = phone.push(made)
+        if (
+            person == "outsider"
+            and kind in {"scheme", "day_off"}
+            and not about.keys() & {"team_id", "person_id"}
+        ):
+            assert made["entity"] not in stored(stage, kind)  # they made one at home
+            continue
+        assert (verdict(receipt) == "taken") == (standing in makers), (person, receipt)
+        assert (made["entity"] in stored(stage, kind)) == (standing in makers), person
+
+
+def test_who_makes_a_target_holds_it_where_they_decide_and_proposes_it_where_they_do_not(
+    stage: World,
+) -> None:
+    for person, of, status in (
+        ("rob", "rob", "proposed"),
+        ("mia", "rob", "held"),
+        ("mia", "mia", "proposed"),
+    ):
+        phone = stage.phone(person)
+        made = phone.create("target", **FIRST["target"], person_id=stage.ids[of])
+        assert phone.push(made)[0]["status"] == "applied"
+        assert stored(stage, "target")[made["entity"]]["status"] == status
+
+
+def test_nobody_confirms_a_value_of_their_own_nor_decides_about_their_own_target(stage: World) -> None:
+    mia, boss = stage.phone("mia"), stage.phone("boss")
+    value = mia.create("value", **FIRST["value"])
+    target = mia.create("target", **FIRST["target"], person_id=stage.ids["mia"])
+    assert {receipt["status"] for receipt in mia.push(value, target)} == {"applied"}
+    for phone, code in ((mia, "FORBIDDEN"), (boss, None)):
+        steps = [
+            phone.mutation(
+                "value", value["entity"], "update", [op("value", "status", "confirmed")], base=head(stage)
+            ),
+            phone.mutation(
+                "target", target["entity"], "update", [op("target", "status", "held")], base=head(stage)
+            ),
+        ]
+        assert [receipt["code"] for receipt in phone.push(*steps)] == [code, code]
+
+
+def test_a_manager_amends_and_takes_back_their_own_proposal_of_a_scheme_but_approves_it_not(
+    stage: World,
+) -> None:
+    mia = stage.phone("mia")
+    made = mia.create("scheme", **a_scheme(team_id=stage.ids["north"]))
+    assert mia.push(made)[0]["status"] == "applied"
+
+    def step(field: str, new: Any) -> str | None:
+        change = mia.mutation(
+            "scheme", made["entity"], "update", [op("scheme", field, new)], base=head(stage)
+        )
+        return mia.push(change)[0]["code"]
+
+    assert [step("name", "Better"), step("status", "approved"), step("status", "withdrawn")] == [
+        None,
+        "FORBIDDEN",
+        None,
+    ]
 
 
 def test_a_create_changes_nothing_that_exists(stage: World) -> None:
