@@ -168,8 +168,10 @@ def proxied_server(live_server: Any) -> Iterator[Any]:
 def _playwright() -> Iterator[Any]:
     if chromium() is None:
         _missing("no Chromium is on this machine", "REQUIRE_BROWSER")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    # What is awaited comes at once or, on two busy cores, after a while; five seconds judge the machine.
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         yield playwright
 
