@@ -14,8 +14,9 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 MAIL = "mail"
 
-logging.getLogger("apprise").addHandler(logging.NullHandler())
-logging.getLogger("apprise").propagate = False  # it names addresses
+# They name addresses; at no level is that to be seen.
+logging.getLogger("apprise").addFilter(lambda record: False)
+logging.getLogger("urllib3").setLevel(logging.INFO)
 
 
 def offered(channels: Mapping[str, str], mail: str | None, slug: str) -> list[str]:
