@@ -26,6 +26,7 @@ from sqlalchemy import select
 from server.auth import config
 from server.config import from_environment
 from server.db import db, engine_options, is_busy, reading
+from server.indicators.close import close_due
 from server.people.model import Organisation
 from server.push.deliver import LEASE, deliver
 from server.push.send import Sender
@@ -38,6 +39,7 @@ log = logging.getLogger("rounds")
 
 BEAT_S = 1.0
 DIGESTS_S = 600.0
+CLOSINGS_S = 600.0
 SENDERS = 16
 """Messages under way at once: push services answer in about a tenth of a second, so some hundred a second at most."""
 
@@ -75,10 +77,11 @@ class Ticker:
 
     def run(self, stop: threading.Event) -> None:
         """Beat until `stop` is set; what is under way is finished."""
-        scheduler = BackgroundScheduler(executors={"default": BeatPool(2)}, timezone=UTC)
+        scheduler = BackgroundScheduler(executors={"default": BeatPool(3)}, timezone=UTC)
         calm: dict[str, Any] = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         scheduler.add_job(self.beat, "interval", seconds=BEAT_S, next_run_time=now(), **calm)
         scheduler.add_job(self.digests, "interval", seconds=DIGESTS_S, next_run_time=now(), **calm)
+        scheduler.add_job(self.closings, "interval", seconds=CLOSINGS_S, next_run_time=now(), **calm)
         scheduler.add_listener(_say_failure, EVENT_JOB_ERROR)
         scheduler.start()
         try:
@@ -105,6 +108,12 @@ class Ticker:
         with self._app.app_context():
             for org_id in self._organisations():
                 self._careful(lambda org: keep_beats(org, self._clock()), org_id)
+
+    def closings(self) -> None:
+        """Close the periods that are to be closed, and look again at those that something came late for."""
+        with self._app.app_context():
+            for org_id in self._organisations():
+                self._careful(lambda org: close_due(org, self._clock()), org_id)
 
     def close(self) -> None:
         """Let the senders go."""

@@ -127,11 +127,11 @@ def time_follow_up(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -
     if row.was is not None:
         work.promise_days |= keep.days_of(row.was.values, known)
     named = values.get("due_zone")
-    zone = rules.zone_of(named) if named else None
-    if zone is None and (values.get("due_date") or values.get("requested_at")):
+    known_zone = rules.zone_of(named) if named else None
+    if known_zone is None and (values.get("due_date") or values.get("requested_at")):
         owner = work.row("person", values["owner_id"]).entity
-        zone = rules.zone_of(owner.values.get("time_zone")) if owner else None
-    zone = zone or UTC
+        known_zone = rules.zone_of(owner.values.get("time_zone")) if owner else None
+    zone = known_zone or UTC
     done_at, done_day = known.get("done_at"), known.get("done_day")
     if values["status"] != "done":
         done_at = done_day = None
@@ -189,6 +189,7 @@ FOLLOWS: dict[str, Follow] = {
     "follow_up": time_follow_up,
     "target": goals.hold_one,
     "value": goals.sign_value,
+    "appeal": goals.sign_appeal,
     "person": redraw_audiences,
     "team": redraw_audiences,
 }

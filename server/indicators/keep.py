@@ -8,7 +8,7 @@ stand, and those are drawn again only where the visit itself is touched.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, bindparam, func, or_, select, update
 from server.customers.model import Customer
 from server.db import upsert
 from server.followups.model import FollowUp
+from server.indicators.closing_model import Closing, Late
 from server.indicators.facts import (
     SUMS,
     answered_at,
@@ -25,6 +26,7 @@ from server.indicators.facts import (
     sum_visits,
 )
 from server.indicators.facts_model import FactDay, FactMonth, Owned
+from server.indicators.periods import ONE_DAY, period_of
 from server.visits.model import Visit
 from server.visits.rules import day_of, zone_of
 
@@ -115,6 +117,12 @@ _OWN_OF = select(Owned.customer_id).where(
     Owned.since <= bindparam("last"),
     or_(Owned.until.is_(None), Owned.until > bindparam("last")),
 )
+_CLOSED = select(Closing.id).where(
+    Closing.org_id == bindparam("org"),
+    Closing.person_id == bindparam("person"),
+    Closing.reads_from <= bindparam("last"),
+    Closing.ends_on > bindparam("first"),
+)
 _OWNED = select(Owned.__table__).where(
     Owned.org_id == bindparam("org"),
     Owned.customer_id.in_(bindparam("ids", expanding=True)),
@@ -124,10 +132,18 @@ _OWNED = select(Owned.__table__).where(
 
 def keep(work: Work, visits: Mapping[str, Mapping[str, list[Mapping[Any, Any]]]]) -> None:
     """Make the facts of everything that this transaction changed true again; `visits` of each touched (rep, day)."""
-    changed: dict[str, list[Row]] = {"visit": [], "follow_up": [], "customer": []}
+    changed: dict[str, list[Row]] = {
+        "visit": [],
+        "follow_up": [],
+        "customer": [],
+        "value": [],
+        "target": [],
+    }
     for (kind, _), row in work.rows.items():
         if row.changed and kind in changed:
             changed[kind].append(row)
+    if changed["value"] or changed["target"]:
+        _late(work, _spans(changed["value"], changed["target"]))
     telling = [row for row in changed["visit"] if _tells(row)]
     if not (telling or changed["follow_up"] or changed["customer"]):
         return
@@ -143,8 +159,9 @@ def keep(work: Work, visits: Mapping[str, Mapping[str, list[Mapping[Any, Any]]]]
     promised |= _answer(work, telling, changed["follow_up"])
     _add(parts, _promises(work, promised))
     _add(parts, _won(work, changed["customer"]))
-    months = _write_days(work, parts)
+    months, news = _write_days(work, parts)
     _write_months(work, months, _hand_over(work, changed["customer"]))
+    _mark_late(work, news)
 
 
 def days_of(values: Mapping[str, Any], columns: Mapping[str, Any]) -> Pairs:
@@ -261,10 +278,13 @@ def _won(work: Work, customers: list[Row]) -> Iterator[tuple[tuple[str, str], di
         yield pair, {"new_customers": found.get(pair, 0)}
 
 
-def _write_days(work: Work, parts: Mapping[tuple[str, str], dict[str, Any]]) -> dict[tuple[str, str], Days]:
-    """Write the days that came out differently; returns all days of the (person, month) that hold them."""
+def _write_days(
+    work: Work, parts: Mapping[tuple[str, str], dict[str, Any]]
+) -> tuple[dict[tuple[str, str], Days], Pairs]:
+    """Write the days that came out differently; returns all days of the (person, month) that hold them, and which did."""
     months: dict[tuple[str, str], Days] = {}
     rows = []
+    news: Pairs = set()
     for (person, day), sums in sorted(parts.items()):
         key = (person, day[:7])
         known = months.get(key) or _days(work.connection, work.org_id, *key)
@@ -274,8 +294,9 @@ def _write_days(work: Work, parts: Mapping[tuple[str, str], dict[str, Any]]) -> 
             known[day] = after
             months[key] = known
             rows.append({"org_id": work.org_id, "person_id": person, "day": day} | after)
+            news.add((person, day))
     upsert(FactDay, work.connection, rows)
-    return months
+    return months, news
 
 
 Days = dict[str, dict[str, Any]]
@@ -321,6 +342,39 @@ def sum_month(days: Iterable[Mapping[str, Any]], own: set[str]) -> dict[str, int
         "own_customers": len(own),
         "own_visited": len(own & visited),
     }
+
+
+def _mark_late(work: Work, days: Pairs) -> None:
+    """Have closings looked at again that were made of these days. A day is not closed before it ends, anywhere."""
+    today = work.now.date().isoformat()
+    _late(work, {(person, day, day) for person, day in days if day < today})
+
+
+def _spans(values: Iterable[Row], targets: Iterable[Row]) -> set[tuple[str, str, str]]:
+    """Whom these values and targets concern, and from which day to which."""
+    found = set()
+    for row in values:
+        for one in (row.values(), row.was.values if row.was else row.values()):
+            found.add((one["person_id"], one["on"], one["on"]))
+    for row in targets:
+        one = row.values()
+        if one.get("person_id"):
+            first = date.fromisoformat(one["starts_on"])
+            last = period_of(one["period"], first, first.weekday()).ends_on - ONE_DAY
+            found.add((one["person_id"], first.isoformat(), last.isoformat()))
+    return found
+
+
+def _late(work: Work, spans: set[tuple[str, str, str]]) -> None:
+    """Have closings looked at again that read any day of these (person, first day, last day)."""
+    if work.actor.via == "replay":
+        return
+    rows = {}
+    for person, first, last in sorted(spans):
+        about = {"org": work.org_id, "person": person, "first": first, "last": last}
+        for identity in work.connection.execute(_CLOSED, about).scalars():
+            rows[identity] = {"org_id": work.org_id, "closing_id": identity}
+    upsert(Late, work.connection, list(rows.values()))
 
 
 def _owner(values: Mapping[str, Any], *, archived: bool) -> str | None:

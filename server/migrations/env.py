@@ -8,6 +8,7 @@ from sqlalchemy import create_engine, pool
 import server.blobs.model
 import server.customers.model
 import server.exchange.model
+import server.indicators.closing_model
 import server.indicators.facts_model
 import server.people.model
 import server.visits.model  # noqa: F401

@@ -745,6 +745,52 @@ def upgrade() -> None:
     )
 
     op.create_table(
+        "late",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("closing_id", server.db.Id, nullable=False),
+        sa.PrimaryKeyConstraint("org_id", "closing_id"),
+    )
+
+    op.create_table(
+        "closing",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("starts_on", sa.String(), nullable=False),
+        sa.Column("ends_on", sa.String(), nullable=False),
+        sa.Column("scheme", server.db.Json, nullable=False),
+        sa.Column("readings", server.db.Json, nullable=False),
+        sa.Column("reasons", server.db.Json, nullable=False),
+        sa.Column("total", sa.String(), nullable=True),
+        sa.Column("grade", sa.String(), nullable=True),
+        sa.Column("closed_at", sa.String(), nullable=False),
+        sa.Column("adjustments", server.db.Json, nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("reopened_at", server.db.Instant(), nullable=True),
+        sa.Column("reads_from", sa.String(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "person_id"],
+            ["person.org_id", "person.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_closing_period", "closing", ["org_id", "period", "starts_on"], unique=False)
+    op.create_index(
+        "ux_closing_period", "closing", ["org_id", "person_id", "period", "starts_on"], unique=True
+    )
+
+    op.create_table(
         "follow_up",
         sa.Column("org_id", server.db.Id, nullable=False),
         sa.Column("id", server.db.Id, nullable=False),
@@ -1117,10 +1163,35 @@ def upgrade() -> None:
     )
     op.create_index("ix_value_on", "value", ["org_id", "on", "id"], unique=False)
     op.create_index("ix_value_person", "value", ["org_id", "person_id", "on"], unique=False)
+    op.create_table(
+        "appeal",
+        sa.Column("org_id", server.db.Id, nullable=False),
+        sa.Column("id", server.db.Id, nullable=False),
+        sa.Column("closing_id", server.db.Id, nullable=False),
+        sa.Column("person_id", server.db.Id, nullable=False),
+        sa.Column("indicator", sa.String(), nullable=True),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("answer", sa.String(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("at", server.db.Instant(), nullable=False),
+        sa.Column("answered_by", server.db.Id, nullable=True),
+        sa.Column("answered_at", server.db.Instant(), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("extra", server.db.Json, nullable=False),
+        sa.Column("stamps", server.db.Json, nullable=False),
+        sa.ForeignKeyConstraint(["org_id", "person_id"], ["person.org_id", "person.id"]),
+        sa.ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+        sa.PrimaryKeyConstraint("org_id", "id"),
+    )
+    op.create_index("ix_appeal_closing", "appeal", ["org_id", "closing_id"], unique=False)
+    op.create_index("ix_appeal_person", "appeal", ["org_id", "person_id", "status"], unique=False)
 
 
 def downgrade() -> None:
     for table in (
+        "appeal",
         "scheme",
         "target",
         "value",
@@ -1139,6 +1210,7 @@ def downgrade() -> None:
         "blob",
         "revision",
         "comment",
+        "closing",
         "follow_up",
         "visit",
         "session",
@@ -1163,6 +1235,7 @@ def downgrade() -> None:
         "batch",
         "amendment",
         "sign_in_attempt",
+        "late",
         "owned",
         "fact_month",
         "fact_day",
