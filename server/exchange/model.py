@@ -159,7 +159,7 @@ class Parked(Synced, Model):
 
 
 class Conflict(Synced, Model):
-    """Two values for one field, one chosen, the other kept and restorable; of both, who wrote it and when it came in.
+    """Two values for one field, one chosen, the other kept and restorable; of both, who wrote it and when (best time).
 
     `became` {"kind", "id"} is the amendment or suggestion that taking the lost value came to, where it needs another's word.
     """

@@ -15,6 +15,7 @@ from server.exchange.kinds import UNDECIDED, WRITABLE
 from server.exchange.redirect import redirect
 from server.exchange.work import Row, Work
 from sync import receipt as codes
+from sync.clock import best_time
 from sync.mutation import OPS, SCHEMA, VERBS, Mutation, Op
 from sync.policy import is_uuid
 from sync.reconcile import Conflict, Outcome, apply_outcome, reconcile
@@ -213,13 +214,15 @@ def _conflicts(work: Work, row: Row, item: Item, mutation: Mutation, outcome: Ou
 
 
 def _authors(work: Work, row: Row, mutation: Mutation, conflict: Conflict) -> dict[str, Any]:
-    """Who wrote both values of a conflict, and when those came in."""
+    """Who wrote both values of a conflict, and when by best time; of decisions, when they came in."""
     if mutation.kind == "decision":
         about = {op.field: op.new for op in mutation.ops}
         standing = work.verdict_on(about["on_kind"], about["on_id"])[1:]
+        written = work.received_at
     else:
         standing = work.writer_of(row, conflict.field)
-    both = [(work.actor.id, work.received_at), standing]
+        written = best_time(mutation.at, work.sent, work.received_at)
+    both = [(work.actor.id, written), standing]
     (kept, kept_at), (lost, lost_at) = both if conflict.kept_by == "incoming" else reversed(both)
     return {"kept_author_id": kept, "kept_at": kept_at, "lost_author_id": lost, "lost_at": lost_at}
 

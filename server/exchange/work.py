@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ from server.people.model import Grant, Organisation, Setting
 from server.people.rules import LEADERS, above
 from server.reminders import schedule
 from server.visits.model import RepDay, VisitKind, VisitPhoto
-from sync.mutation import Author, Moment
+from sync.clock import best_time
+from sync.mutation import Author, Moment, moment_of
 from sync.reconcile import Entity
 
 EVIDENCE_WINDOW = timedelta(days=90)
@@ -452,7 +454,7 @@ class Work:
         return self._holders.get((kind.name, value))
 
     def writer_of(self, row: Row, field: str) -> tuple[str | None, datetime | None]:
-        """Who last wrote a field of an entity, and when that came in, by the stamp it carries; None for what is not known.
+        """Who last wrote a field of an entity, and when, by the stamp it carries; None for what is not known.
 
         For `archived`, which carries none, who last archived it, by the journal.
         """
@@ -470,7 +472,32 @@ class Work:
         if batch is None:
             return self._person_of(chain), None
         person = batch["person_id"] if batch["root"] == chain else self._person_of(chain)
-        return person, batch["received_at"]
+        return person, self._written(batch, row.id, field)
+
+    def _written(self, batch: Mapping[str, Any], entity: str, field: str) -> datetime:
+        """When what a transaction made of a field was written, by best time.
+
+        The receipt of that transaction where it was brought about by something else, such as a decision.
+        """
+        payloads = self.connection.execute(
+            select(Journal.payload)
+            .where(
+                Journal.org_id == self.org_id,
+                Journal.entity == entity,
+                Journal.version == batch["version"],
+                Journal.status.in_(("applied", "merged")),
+                Journal.payload.is_not(None),
+            )
+            .order_by(Journal.n.desc())
+        )
+        for (payload,) in payloads:
+            told = json.loads(payload)
+            whole = told["verb"] == "create" or (told["verb"] == "archive" and field == "archived")
+            if whole or any(op.get("field") == field for op in told["ops"]):
+                at, sent = moment_of(told["at"]), moment_of(batch["sent"])
+                return best_time(at, sent, batch["received_at"])
+        received: datetime = batch["received_at"]
+        return received
 
     def _person_of(self, chain: str) -> str | None:
         """Whose chain of clients this is."""
@@ -494,7 +521,7 @@ class Work:
         if found is None:  # in this very transaction
             return self.actor.id, self.now
         batch = self.batch(found[0])
-        return (batch["person_id"], batch["received_at"]) if batch else (None, None)
+        return (batch["person_id"], self._written(batch, row.id, "archived")) if batch else (None, None)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

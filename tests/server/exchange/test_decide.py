@@ -102,13 +102,38 @@ def test_a_conflict_tells_who_wrote_both_values_and_when(world: World) -> None:
     assert (told["lost"], told["lost_author_id"]) == ("3", world.ids["mia"])
 
 
+def test_a_conflict_tells_when_both_values_were_written_not_when_they_came_in(world: World) -> None:
+    rob, ria, shop = world.phone("rob"), world.phone("ria"), world.ids["Shop"]
+    first, second = ago(hours=5).replace(microsecond=0), ago(hours=2).replace(microsecond=0)
+    # Her clock is a day late and she knows; in the same exchange she wrote something else of the same customer later.
+    ria.offset_ms = 86_400_000
+    a_day_late = timedelta(days=1)
+    ops = [[set_("address", "2 Ria Road", "1 Old Road")], [set_("phone", "1")]]
+    ria.push(
+        ria.mutation("customer", shop, "update", ops[0], at=second - a_day_late),
+        ria.mutation("customer", shop, "update", ops[1], at=ago(minutes=1) - a_day_late),
+    )
+    late = rob.mutation("customer", shop, "update", [set_("address", "3 Rob Road", "1 Old Road")], at=first)
+    (conflict,) = rob.push(late)[0]["conflicts"]
+    told = seen(rob, "conflict")[conflict]
+    assert (told["kept"], datetime.fromisoformat(told["kept_at"])) == ("3 Rob Road", first)
+    assert (told["lost"], datetime.fromisoformat(told["lost_at"])) == ("2 Ria Road", second)
+    # Of what was taken along with a decision there is only the time of that.
+    assert answer(decide(ria, "conflict", conflict, "take")) == APPLIED
+    again = rob.mutation("customer", shop, "update", [set_("address", "4 Rob Road", "3 Rob Road")], at=first)
+    (other,) = rob.push(again)[0]["conflicts"]
+    assert datetime.fromisoformat(seen(rob, "conflict")[other]["lost_at"]) > ago(minutes=5)
+    is_clean(world)
+
+
 def test_an_archive_that_stands_against_an_edit_is_told_with_who_archived_it(world: World) -> None:
     mia, rob, shop = world.phone("mia"), world.phone("rob"), world.ids["Shop"]
-    assert mia.push(mia.mutation("customer", shop, "archive", []))[0]["status"] == "applied"
+    when = ago(hours=3).replace(microsecond=0)
+    assert mia.push(mia.mutation("customer", shop, "archive", [], at=when))[0]["status"] == "applied"
     (conflict,) = edit(rob, shop, set_("phone", "1"))["conflicts"]
     told = seen(rob, "conflict")[conflict]
     assert (told["field"], told["kept_author_id"]) == ("archived", world.ids["mia"])
-    assert told["kept_at"] is not None and told["lost_author_id"] == world.ids["rob"]
+    assert datetime.fromisoformat(told["kept_at"]) == when and told["lost_author_id"] == world.ids["rob"]
     # A rep may not restore; their manager takes what was lost.
     assert answer(decide(rob, "conflict", conflict, "take")) == ("parked", "FORBIDDEN")
     assert answer(decide(mia, "conflict", conflict, "take")) == APPLIED
