@@ -227,7 +227,7 @@ class House:
 
     def backup(self) -> Rows:
         """Everything the database holds of the organisation."""
-        with self.app.app_context(), reading() as connection:
+        with self.looking() as connection:
             return {
                 table.name: [dict(row) for row in connection.execute(_of_org(table)).mappings()]
                 for table in _tables()
@@ -236,6 +236,7 @@ class House:
     def put_back(self, rows: Rows) -> None:
         """The database as it was when `rows` were backed up."""
         with self.app.app_context(), writing() as connection:
+            _patient(connection)
             for table in reversed(_tables()):
                 if table.name != "organisation":
                     connection.execute(delete(table).where(_org_column(table) == ORG))
@@ -287,6 +288,7 @@ class House:
     def looking(self) -> Iterator[Any]:
         """A connection to look at the tables with, past the server."""
         with self.app.app_context(), reading() as connection:
+            _patient(connection)
             yield connection
 
 
@@ -298,6 +300,12 @@ def house_on(url: str, state_dir: Path) -> Iterator[House]:
         yield house
     finally:
         house.close()
+
+
+def _patient(connection: Any) -> None:
+    """Let this transaction wait for a lock for longer than a request may: PostgreSQL tidies tables at times of its own."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
 
 
 def _created(kind: str, name: str, /, **fields: Any) -> Change:
