@@ -1,17 +1,26 @@
 """What is due becomes one notice a person in the inbox, and one delivery a device: on time, once, never at night."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import delete, insert, update
 
-from server.db import reading
+from server.db import reading, writing
 from server.exchange.check import check
+from server.exchange.door import Change
+from server.people.model import Device
+from server.push.model import Subscription
 from server.push.routes import digest
+from server.reminders.model import Reminder
+from server.reminders.rules import Owed
+from server.reminders.schedule import row_of
 from server.reminders.tell import keep_beats
 from tests.office import DAY, Office, london
 from tests.pushservice import Subscriber
-from tests.world import World
+from tests.world import PLACE, World, fix
 
 
 @pytest.fixture
@@ -261,3 +270,213 @@ def test_the_journal_tells_the_inbox_too(office: Office) -> None:
     office.tell(london(15, 0, days=1))
     with office.world.app.app_context(), reading() as connection:
         assert check(connection, office.world.org) == []
+
+
+# --- what people say --------------------------------------------------------------------------------------------------
+
+
+def say(office: Office, phone: Any, kind: str, identity: str, body: str = "Ask for Li.") -> None:
+    (receipt,) = phone.push(phone.create("comment", on_kind=kind, on_id=identity, body=body))
+    assert receipt["status"] == "applied", receipt
+
+
+def heard(office: Office, who: str) -> list[str]:
+    return [
+        each["words"]["body"] for each in office.inbox(office.world.phone(who)) if each["rule"] == "comment"
+    ]
+
+
+def noon(days: int = 1) -> datetime:
+    return london(12, days=days - 30)
+
+
+def test_a_word_is_heard_by_the_owner_and_by_who_spoke_before_but_not_by_its_author(office: Office) -> None:
+    say(office, office.mia, "customer", office.shop, "One")
+    office.tell(noon())
+    say(office, office.world.phone("ria"), "customer", office.shop, "Two")
+    office.tell(noon(2))
+    say(office, office.rob, "customer", office.shop, "Three")
+    office.tell(noon(3))
+    assert heard(office, "rob") == ["One", "Two"]
+    assert heard(office, "mia") == ["Two", "Three"]
+    assert heard(office, "ria") == ["Three"]
+    (first, *_) = office.inbox(office.rob)
+    assert first["words"]["customer"] == "Shop" and first["words"]["author"] == "Mia"
+    assert office.checked()
+
+
+def test_whoever_spoke_before_and_sees_the_thing_no_more_hears_nothing(office: Office) -> None:
+    say(office, office.world.phone("ria"), "customer", office.shop, "One")
+    sam, south = office.world.ids["sam"], office.world.ids["south"]
+    office.world.write(
+        Change("customer", office.shop, "update", {"owner_id": sam, "team_id": south}, base=2**40)
+    )
+    say(office, office.world.phone("boss"), "customer", office.shop, "A secret of the south")
+    office.tell(noon())
+    assert heard(office, "ria") == [] and heard(office, "sam") == ["A secret of the south"]
+
+
+def test_a_word_on_a_visit_in_review_is_heard_by_who_leads_the_rep(office: Office) -> None:
+    for lat, body in ((48.0, "The shop has moved."), (PLACE[0], "Fine.")):
+        visit = office.rob.check_in(office.shop, check_in_fix=fix(datetime.now(UTC), lat=lat))
+        office.rob.push(visit, office.rob.check_out(visit["entity"]))
+        say(office, office.rob, "visit", visit["entity"], body)
+    office.tell(noon())
+    assert heard(office, "mia") == ["The shop has moved."]
+    assert heard(office, "boss") == [], "the nearest who leads them is enough"
+    assert office.checked()
+
+
+# --- as everybody wishes ----------------------------------------------------------------------------------------------
+
+
+def test_each_kind_has_its_own_lead_time_and_quiet_hours(office: Office) -> None:
+    own = {
+        "follow_up_due": {"lead_min": 5},
+        "plan_not_started": {"lead_min": 90},
+        "follow_up_overdue": {"quiet_from": "14:00", "quiet_to": "17:00"},
+    }
+    office.wish("rob", kinds=own)
+    office.promise()
+    plan = {"customer_id": office.shop, "status": "planned", "planned_date": DAY.isoformat()}
+    office.rob.push(office.rob.create("visit", **plan, planned_time="10:00"))
+    assert ("plan_not_started", london(11, 30)) in office.waiting()
+    assert office.tell(london(11, 30)) == 1
+    assert office.tell(london(14, 54)) == 0
+    assert office.tell(london(14, 55)) == 1
+    office.tell(london(16, 59))
+    assert [each["rule"] for each in office.inbox(office.rob)] == ["plan_not_started", "follow_up_due"]
+    office.tell(london(17, 0))
+    assert office.inbox(office.rob)[-1]["rule"] == "follow_up_overdue"
+    told = office.call("rob", "GET", "/api/reminders/wishes").json
+    assert told["kinds"]["follow_up_due"]["lead_min"] == 5 and told["lead_min"] == 30
+    assert office.checked()
+
+
+def test_wishing_otherwise_brings_nothing_back_that_was_told(office: Office) -> None:
+    office.promise()
+    office.tell(london(14, 30))
+    office.tell(london(15, 0))
+    before = len(office.inbox(office.rob))
+    for minutes in (10, 60, 20):
+        office.wish("rob", lead_min=minutes, all_day_at="10:00")
+        office.tell(london(15, 10))
+    assert len(office.inbox(office.rob)) == before
+    assert office.checked()
+
+
+def test_what_was_handed_over_is_told_though_it_is_written_to_before(office: Office) -> None:
+    follow_up = office.promise(office.mia, owner_id=office.world.ids["rob"])
+    ops = [{"field": "note", "op": "text", "old": None, "new": "By the canal."}]
+    office.mia.push(office.mia.mutation("follow_up", follow_up, "update", ops, base=2**40))
+    office.wish("rob", lead_min=15)
+    office.tell(noon())
+    assert [each["rule"] for each in office.inbox(office.rob)] == ["follow_up_assigned"]
+
+
+def test_a_snoozed_notice_comes_back_though_it_was_read_meanwhile(office: Office) -> None:
+    office.promise()
+    office.tell(london(14, 30))
+    office.rob.pull()
+    (identity,) = office.rob.held("notice")
+    until = london(16, 0).isoformat().replace("+00:00", "Z")
+    later = [{"field": "snoozed_until", "op": "set", "old": None, "new": until}]
+    read = [{"field": "status", "op": "go", "old": "unread", "new": "read"}]
+    for ops in (later, read):
+        (receipt,) = office.rob.push(office.rob.mutation("notice", identity, "update", ops, base=2**40))
+        assert receipt["status"] == "applied", receipt
+    office.tell(london(15, 0))
+    assert office.tell(london(16, 0)) == 1
+    assert office.inbox(office.rob)[-1]["rule"] == "snoozed"
+    assert office.checked()
+
+
+def test_whoever_moves_to_another_zone_is_told_by_the_walls_there(office: Office) -> None:
+    office.promise(due_zone=None)
+    office.promise(due_time=None, due_zone=None)
+    office.promise()  # at three in London, wherever its owner is
+    plan = {"customer_id": office.shop, "status": "planned", "planned_date": DAY.isoformat()}
+    office.rob.push(office.rob.create("visit", **plan, planned_time="10:00"))
+    office.world.change("person", "rob", time_zone="America/New_York")
+    new_york = ZoneInfo("America/New_York")
+
+    def there(hour: int, minute: int) -> datetime:
+        return datetime.combine(DAY, time(hour, minute), new_york).astimezone(UTC)
+
+    waiting = office.waiting()
+    due = {at for rule, at in waiting if rule == "follow_up_due"}
+    assert due == {there(14, 30), there(9, 0), london(14, 30)}
+    assert ("plan_not_started", there(10, 30)) in waiting
+    assert len({at for rule, at in waiting if rule == "plan_not_started"}) == 1
+    assert office.checked()
+
+
+def test_what_fell_due_across_a_midnight_without_a_ticker_is_told_in_the_morning_in_one(
+    office: Office,
+) -> None:
+    office.subscribe("rob")
+    office.promise(due_time="20:00")
+    office.promise(due_time="23:30")
+    office.promise(due_date=(DAY + timedelta(days=1)).isoformat(), due_time="00:15")
+    while office.tell(london(2, 0, days=1)):
+        pass
+    assert office.inbox(office.rob) == []
+    while office.tell(london(7, 30, days=1)):
+        pass
+    (notice,) = office.inbox(office.rob)
+    assert notice["rule"] == "group" and len(office.deliveries()) == 1
+
+
+# --- the schedule and the things ----------------------------------------------------------------------------------------
+
+
+def faults(office: Office) -> list[tuple[str, str]]:
+    with office.world.app.app_context(), reading() as connection:
+        return [(each.table, each.field) for each in check(connection, office.world.org)]
+
+
+def test_a_reminder_that_does_not_follow_from_the_things_is_found(office: Office) -> None:
+    office.promise()
+    office.tell(london(14, 30))
+    assert faults(office) == []
+    waits = (Reminder.org_id == office.world.org, Reminder.rule == "escalation")
+    for change, found in (
+        (update(Reminder).where(*waits).values(owed_at=london(3)), [("reminder", "owed_at")]),
+        (update(Reminder).where(*waits).values(owed_at=london(15, days=1), due_at=london(3)), [("reminder", "due_at")]),
+        (update(Reminder).where(*waits).values(person_id=office.world.ids["ria"]), [("reminder", "person_id")] * 2),
+        (delete(Reminder).where(*waits), [("reminder", "row")]),
+    ):  # fmt: skip
+        with office.world.app.app_context(), writing() as connection:
+            connection.execute(change)
+        assert [each for each in faults(office) if each in found], change
+    stray = row_of(
+        office.world.org, Owed("comment", office.world.ids["rob"], london(9)), "comment", str(uuid4())
+    )
+    with office.world.app.app_context(), writing() as connection:
+        connection.execute(insert(Reminder), [stray])
+    assert faults(office).count(("reminder", "row")) == 2
+
+
+def test_a_device_on_which_somebody_signed_out_is_owed_nothing(office: Office) -> None:
+    office.subscribe("rob")
+    device = str(uuid4())
+    row = {"org_id": office.world.org, "id": device, "person_id": office.world.ids["rob"], "name": "Phone"}
+    with office.world.app.app_context(), writing() as connection:
+        now = datetime.now(UTC)
+        connection.execute(insert(Device), [row | {"created_at": now, "revoked_at": now}])
+        connection.execute(
+            update(Subscription).where(Subscription.org_id == office.world.org).values(device_id=device)
+        )
+    office.promise()
+    office.tell(london(14, 30))
+    assert office.deliveries() == [] and len(office.inbox(office.rob)) == 1
+    assert office.call("rob", "POST", "/api/push/test").json == {"devices": 0}
+
+
+def test_an_administrator_sees_how_everybodys_devices_are(office: Office) -> None:
+    for who in ("rob", "sam"):
+        office.subscribe(who)
+    (mine,) = office.call("rob", "GET", "/api/push/devices").json["items"]
+    everybodys = office.call("admin", "GET", "/api/push/devices").json["items"]
+    assert sorted(each["person"]["name"] for each in everybodys) == ["Rob", "Sam"]
+    assert mine in everybodys and {"sent_at", "shown_at", "opened_at", "failures"} <= mine.keys()
