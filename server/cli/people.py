@@ -22,6 +22,7 @@ from server.cli.common import (
     within,
 )
 from server.config import from_environment
+from server.indicators.begin import first_scheme
 from server.people import admin
 from server.people.admin import Refused
 from server.people.found import WEEKDAYS, FirstAdministrator, found, slug_of
@@ -93,6 +94,7 @@ def init_command(
         password = made = admin.new_password()
     with database(make=True) as config:
         keys.current(config.state_dir)
+        begins = now()
         org_id = found(
             name=name,
             slug=slug,
@@ -100,7 +102,8 @@ def init_command(
             week_start=WEEKDAYS.index(week_start),
             locale=LANGUAGES[language],
             administrator=FirstAdministrator(admin_name, admin_email, password),
-            now=now(),
+            now=begins,
+            begun_with=[first_scheme(zone, begins)],
         )
     if as_json:
         say_json({"id": org_id, "slug": slug, "admin_email": admin_email, "password": made})

@@ -1,4 +1,4 @@
-"""Schemes, targets, values and days off at the door: who stands how to them, what each step of theirs asks, what follows.
+"""Schemes, targets, values, days off, appeals at the door: who stands how to them, what each step asks, what follows.
 
 Where one is frozen, its own words decide: an approved scheme is followed by another, a confirmed value is its reviewer's.
 """
@@ -23,7 +23,7 @@ from sync.reconcile import Outcome
 if TYPE_CHECKING:
     from server.exchange.work import Actor, Row, Work
 
-GOALS = frozenset({"scheme", "target", "value", "day_off"})
+GOALS = frozenset({"scheme", "target", "value", "day_off", "appeal"})
 """Kinds that this module knows."""
 
 OF_SOMEBODY = GOALS - {"scheme"}
@@ -42,7 +42,7 @@ _HELD = select(IndicatorTarget.id).where(
 
 
 def relations(work: Work, row: Row, actor: Actor) -> set[str]:
-    """How somebody stands to a target, a value or a day off. Nobody leads themselves: what is theirs, others decide."""
+    """How somebody stands to what is somebody's or some team's. Nobody leads themselves: what is theirs, others decide."""
     values, found = row.values(), set()
     if actor.role == "administrator":
         found.add("administrator")
@@ -87,6 +87,14 @@ def complete(work: Work, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def refused_creation(work: Work, kind: str, given: Mapping[str, Any]) -> Refusal | None:
     """Why somebody who belongs here may not make this one."""
     administrator = work.acts_as("administrator")
+    if kind == "appeal":
+        closing = work.row("closing", given["closing_id"])
+        own = closing.entity is not None and closing.values()["person_id"] == work.actor.id
+        if not own:
+            return codes.SCOPE_LOST, "closing_id"
+        if given.get("answer") is not None:
+            return codes.FORBIDDEN, "answer"
+        return None if given.get("person_id") == work.actor.id else (codes.FORBIDDEN, "person_id")
     if kind == "scheme":
         if given.get("status") == "approved":
             return None if administrator else (codes.FORBIDDEN, "status")
@@ -120,9 +128,11 @@ def _decides(work: Work, given: Mapping[str, Any]) -> bool:
     return person != work.actor.id and work.leads(work.team_of(person))
 
 
-def refused_op(work: Work, row: Row, op: Op, relations: frozenset[str]) -> Refusal | None:
+def refused_op(work: Work, row: Row, mutation: Mutation, op: Op, relations: frozenset[str]) -> Refusal | None:
     """What the state of one adds to the table of kinds."""
     now = row.values()["status"] if row.kind.name != "day_off" else None
+    if row.kind.name == "appeal":
+        return _refused_appeal(row, mutation, op, relations)
     if row.kind.name == "scheme":
         return _refused_scheme(work, row, op, now, relations)
     if row.kind.name == "target":
@@ -177,6 +187,21 @@ def _refused_value(op: Op, now: str | None, relations: frozenset[str]) -> Refusa
     if "owner" in relations:
         steps |= {("entered", "declined")}
     return None if (now, op.new) in steps else (codes.FORBIDDEN, op.field)
+
+
+def _refused_appeal(row: Row, mutation: Mutation, op: Op, relations: frozenset[str]) -> Refusal | None:
+    """Its author words it until it is answered, or takes it back; an answer decides, and no decision goes without one."""
+    now = row.values()["status"]
+    if op.field == "text":
+        return None if now == "open" else (codes.FORBIDDEN, op.field)
+    if op.field != "status" or op.new == now:
+        return None
+    if op.new == "withdrawn":
+        return None if "owner" in relations else (codes.FORBIDDEN, op.field)
+    if not relations & {"lead", "administrator"}:
+        return codes.FORBIDDEN, op.field
+    answered = row.values().get("answer") or any(one.field == "answer" and one.new for one in mutation.ops)
+    return None if answered else (codes.INVALID, "answer")
 
 
 def today(work: Work) -> str:
@@ -268,3 +293,12 @@ def sign_value(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> No
         row.columns = dict.fromkeys(known)
     else:
         row.columns = dict(known)
+
+
+def sign_appeal(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
+    """Say when it was written, and who answered it and when."""
+    at = best_time(mutation.at, work.sent, work.received_at)
+    known = row.columns or {"at": at, "answered_by": None, "answered_at": None}
+    if outcome.changes.get("status") in {"upheld", "declined"}:
+        known = {**known, "answered_by": work.actor.id, "answered_at": at}
+    row.columns = dict(known)

@@ -21,7 +21,7 @@ from server.exchange.model import Amendment, Conflict, Decision, Parked, Suggest
 from server.followups.model import Comment, FollowUp
 from server.indicators.case import INDICATOR_FIELDS, MOST_INDICATORS, BadCase, indicators_of
 from server.indicators.closing_model import Closing
-from server.indicators.model import DayOff, IndicatorScheme, IndicatorTarget, IndicatorValue
+from server.indicators.model import Appeal, DayOff, IndicatorScheme, IndicatorTarget, IndicatorValue
 from server.indicators.periods import PERIODS
 from server.indicators.templates import TEMPLATES
 from server.people.model import Person, Setting, Team
@@ -578,6 +578,42 @@ CLOSING = Kind(
     columns=("reopened_at", "reads_from"),
 )
 
+APPEAL = Kind(
+    name="appeal",
+    model=Appeal,
+    policy=Policy(
+        kind="appeal",
+        fields={
+            "closing_id": Field("value", check=p.uuid(), required=True),
+            "person_id": Field("value", check=p.uuid(), required=True),
+            "indicator": Field("value", check=_written_as(INDICATOR)),
+            "text": Field("value", check=p.text(5_000, 1), required=True),
+            "answer": Field("value", authority="manager", check=p.text(5_000, 1)),
+            "status": Field(
+                "state", check=p.choice("open", "upheld", "declined", "withdrawn"), required=True
+            ),
+            **dict.fromkeys(("at", "answered_by", "answered_at"), Field("readonly")),
+        },
+        initial=frozenset({"open"}),
+        steps={
+            "open": frozenset({"upheld", "declined", "withdrawn"}),
+            "upheld": frozenset({"declined"}),
+            "declined": frozenset({"upheld"}),
+            "withdrawn": frozenset(),
+        },
+        rank={"open": 0, "withdrawn": 1, "declined": 2, "upheld": 3},
+    ),
+    create=frozenset({"owner"}),
+    rights={"answer": MANAGERS, "status": OWNER_OR_LEAD, "text": frozenset({"owner"})}
+    | dict.fromkeys(("closing_id", "person_id", "indicator"), NOBODY),
+    other=OWNER_OR_LEAD,
+    archive=NOBODY,
+    references={"closing_id": "closing", "person_id": "person"},
+    defaults={"status": "open"},
+    completed=frozenset({"person_id"}),
+    columns=("at", "answered_by", "answered_at"),
+)
+
 AMENDABLE = (
     "minutes",
     "next_step",
@@ -680,7 +716,7 @@ WRITABLE: dict[str, Kind] = {
     for kind in (
         *(SETTING, TEAM, PERSON, VISIT_KIND, OUTCOME, CUSTOMER, VISIT),
         *(FOLLOW_UP, COMMENT, NOTICE, AMENDMENT, DECISION),
-        *(SCHEME, TARGET, VALUE, DAY_OFF, CLOSING),
+        *(SCHEME, TARGET, VALUE, DAY_OFF, CLOSING, APPEAL),
     )
 }
 """Kinds that mutations may name, in the order in which their rows are written (what is referred to comes first)."""

@@ -12,7 +12,7 @@ from server.db import Model, upsert
 from server.exchange.model import Amendment, Conflict, Decision, Parked, Position
 from server.exchange.work import UNDER_WAY, Row, Work
 from server.followups.model import Comment, FollowUp
-from server.indicators.model import DayOff, IndicatorTarget, IndicatorValue
+from server.indicators.model import Appeal, DayOff, IndicatorTarget, IndicatorValue
 from server.visits.model import Visit
 from sync.mutation import Mutation, Op
 from sync.reconcile import Outcome, apply_outcome, reconcile
@@ -29,6 +29,7 @@ _AWAITED: dict[str, tuple[type[Model], Any]] = {
     "target": (IndicatorTarget, (IndicatorTarget.person_id, None)),
     "value": (IndicatorValue, (IndicatorValue.person_id, None)),
     "day_off": (DayOff, (DayOff.person_id, None)),
+    "appeal": (Appeal, (Appeal.person_id, None)),
 }
 """Kind -> table, whose it is, and when the lead of their team is told of it (always where nothing is said)."""
 

@@ -39,7 +39,7 @@ def complete(work: Work, mutation: Mutation) -> Mutation:
         missing["rep_id"] = actor.id
     elif mutation.kind == "follow_up":
         missing["owner_id"] = actor.id
-    elif mutation.kind == "value":
+    elif mutation.kind in {"value", "appeal"}:
         missing["person_id"] = actor.id
     elif mutation.kind == "target":
         missing |= goals.complete(work, mutation.kind, given)
@@ -94,7 +94,7 @@ def refusal(work: Work, row: Row, mutation: Mutation, pointed: list[tuple[str, s
         if kind.name == "follow_up" and op.field == "owner_id" and is_uuid(op.new):
             if not work.leads(work.team_of(op.new)):  # who may hand it over, may hand it to their own people
                 return codes.SCOPE_LOST, op.field
-        if kind.name in goals.GOALS and (refused := goals.refused_op(work, row, op, relations)):
+        if kind.name in goals.GOALS and (refused := goals.refused_op(work, row, mutation, op, relations)):
             return refused
         if kind.name == "closing" and (refused := _refused_reopening(mutation, op, relations)):
             return refused

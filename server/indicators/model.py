@@ -1,4 +1,4 @@
-"""Tables of schemes, targets, values and days off. Amounts are decimal text, as they travel: no database rounds them."""
+"""Tables of schemes, targets, values, days off, appeals. Amounts are decimal text as they travel; nothing rounds them."""
 
 from __future__ import annotations
 
@@ -97,3 +97,24 @@ class DayOff(Synced, Model):
     name_zh: Mapped[str | None] = mapped_column()
     region: Mapped[str | None] = mapped_column()
     person_id: Mapped[str | None] = mapped_column(Id)
+
+
+class Appeal(Synced, Model):
+    """What somebody says against a closing of theirs, perhaps against one indicator of it, and what was answered."""
+
+    __tablename__ = "appeal"
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "person_id"], ["person.org_id", "person.id"]),
+        Index("ix_appeal_person", "org_id", "person_id", "status"),
+        Index("ix_appeal_closing", "org_id", "closing_id"),
+    )
+
+    closing_id: Mapped[str] = mapped_column(Id)
+    person_id: Mapped[str] = mapped_column(Id)
+    indicator: Mapped[str | None] = mapped_column()
+    text: Mapped[str] = mapped_column()
+    answer: Mapped[str | None] = mapped_column()
+    status: Mapped[str] = mapped_column()
+    at: Mapped[datetime] = mapped_column(Instant)
+    answered_by: Mapped[str | None] = mapped_column(Id)
+    answered_at: Mapped[datetime | None] = mapped_column(Instant)

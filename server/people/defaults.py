@@ -37,5 +37,6 @@ SETTINGS: dict[str, Any] = {
     "no_position_share": 0.5,
     "photos_per_visit": 12,
     "photo_max_bytes": 3 * 1024 * 1024,
+    "working_days": [0, 1, 2, 3, 4],
 }
 """Settings as PRODUCT defines them, written down so that an administrator finds them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -46,11 +47,13 @@ def found(
     week_start: int = 0,
     locale: str = "en",
     root_team: str | None = None,
+    begun_with: Sequence[Change] = (),
 ) -> str:
     """Make an organisation and return its id; raises `Refused`, with nothing made, for what cannot be.
 
     `slug` is unique on this server; `time_zone` an IANA name; `week_start` 0 is Monday; `locale` "en" or "zh-Hans".
-    It gets one root team (named after nothing in particular unless `root_team` says), visit kinds, outcomes and settings.
+    It gets one root team (named after nothing in particular unless `root_team` says), visit kinds, outcomes and settings,
+    and what else it is to be begun with (`indicators.begin`).
     """
     if not name.strip() or len(name) > 200 or not well_formed(name):
         raise Refused("An organisation needs a name: text of 200 characters at most.")
@@ -81,7 +84,7 @@ def found(
         connection.execute(
             insert(Head), [{"org_id": org_id, "version": 0, "entries": 0, "chain": "", "floor": 0}]
         )
-        changes = _beginnings(root_team or ROOT_TEAM[locale])
+        changes = [*_beginnings(root_team or ROOT_TEAM[locale]), *begun_with]
         if administrator is not None:
             person_id = str(uuid4())
             changes.append(
