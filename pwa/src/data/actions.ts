@@ -120,17 +120,24 @@ export async function planVisit(input: PlanInput): Promise<Id> {
     set('planned_date', input.date),
   ];
   if (input.time) ops.push(set('planned_time', input.time));
+  if (input.repeat) ops.push(set('repeat', input.repeat));
   await save([wanted('visit', visit, 'create', ops)]);
   return visit;
 }
 
-export async function movePlan(visit: Id, to: { date: Day; time?: string | null }): Promise<void> {
+/** Moves a plan; `repeat` null: it comes no more after this once. */
+export async function movePlan(
+  visit: Id,
+  to: { date: Day; time?: string | null; repeat?: string | null },
+): Promise<void> {
   const { data, version } = known('visit', visit);
   const ops: Op[] = [];
   if (data['planned_date'] !== to.date) ops.push(set('planned_date', to.date, data['planned_date'] ?? null));
   if (to.time !== undefined && (data['planned_time'] ?? null) !== to.time) {
     ops.push(set('planned_time', to.time, data['planned_time'] ?? null));
   }
+  if (to.repeat !== undefined && (data['repeat'] ?? null) !== to.repeat)
+    ops.push(set('repeat', to.repeat, data['repeat'] ?? null));
   if (ops.length > 0) await save([wanted('visit', visit, 'update', ops, version)]);
 }
 

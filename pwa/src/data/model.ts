@@ -565,6 +565,7 @@ export class Model {
       kind: String(d['kind'] ?? ''),
       plannedDate: text(d['planned_date']),
       plannedTime: text(d['planned_time'])?.slice(0, 5) ?? null,
+      repeat: text(d['repeat']),
       outcome: text(d['outcome']),
       lateReason: text(d['late_reason']),
       minutes: String(d['minutes'] ?? ''),
@@ -733,6 +734,8 @@ export class Model {
       dueDate: text(d['due_date']),
       dueTime: text(d['due_time'])?.slice(0, 5) ?? null,
       dueZone: text(d['due_zone']),
+      repeat: text(d['repeat']),
+      requestedAt: Date.parse(text(d['requested_at']) ?? '') || null,
       doneAt: done && d['status'] === 'done' ? bestTime(done) : null,
       receipt: this.receipt('follow_up', id),
     };

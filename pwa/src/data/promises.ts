@@ -10,12 +10,20 @@ const set = (field: string, value: unknown, old: unknown = null): Op => ({
   new: value,
 });
 
+/** Day and time on the wall of `zone`; the device's if left out. Without a time: all day. */
+export interface Due {
+  date: Day;
+  time?: string | null;
+  zone?: string;
+}
 export interface FollowUpInput {
   customer: Id;
   subject: string;
   /** Code of its kind, as `opportunity` or `request`. */
   kind?: string | null;
-  due: { date: Day; time?: string | null } | null;
+  due: Due | null;
+  /** How it comes again, as RFC 5545 writes it; it needs a day. */
+  repeat?: string | null;
   visit?: Id | null;
   /** Whose promise it is; the person signed in if left out. */
   owner?: Id;
@@ -31,13 +39,14 @@ export async function addFollowUp(input: FollowUpInput): Promise<Id> {
     set('customer_id', model.survivor(input.customer)),
     set('subject', subject),
     set('status', 'open'),
-    set('due_zone', zone()),
+    set('due_zone', input.due?.zone ?? zone()),
   ];
   if (input.kind) ops.push(set('kind', input.kind));
   if (input.kind === 'request') ops.push(set('requested_at', new Date(serverNow()).toISOString()));
   if (input.due) {
     ops.push(set('due_date', input.due.date));
     if (input.due.time) ops.push(set('due_time', input.due.time));
+    if (input.repeat) ops.push(set('repeat', input.repeat));
   }
   if (input.visit) ops.push(set('visit_id', input.visit));
   if (input.owner) ops.push(set('owner_id', input.owner));
@@ -98,7 +107,8 @@ async function go(id: Id, to: 'open' | 'cancelled'): Promise<void> {
 export interface FollowUpEdit {
   subject?: string;
   kind?: string | null;
-  due?: { date: Day; time?: string | null } | null;
+  due?: Due | null;
+  repeat?: string | null;
   owner?: Id;
   note?: string;
 }
@@ -113,8 +123,9 @@ export async function editFollowUp(id: Id, edit: FollowUpEdit): Promise<void> {
   if (edit.due !== undefined) {
     next['due_date'] = edit.due?.date ?? null;
     next['due_time'] = edit.due?.time ?? null;
-    next['due_zone'] = zone();
+    next['due_zone'] = edit.due?.zone ?? zone();
   }
+  if (edit.repeat !== undefined) next['repeat'] = edit.repeat;
   const ops: Op[] = Object.entries(next)
     .filter(([field, value]) => (data[field] ?? null) !== value)
     .map(([field, value]) => set(field, value, data[field] ?? null));

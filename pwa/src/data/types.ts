@@ -238,6 +238,8 @@ export interface Visit {
   plannedDate: Day | null;
   /** `HH:MM`. */
   plannedTime: string | null;
+  /** How the plan comes again, as RFC 5545 writes it; null: once. */
+  repeat: string | null;
   /** Code of the outcome. */
   outcome: string | null;
   lateReason: string | null;
@@ -444,6 +446,10 @@ export interface FollowUp {
   /** `HH:MM`; null: all day. */
   dueTime: string | null;
   dueZone: string | null;
+  /** How it comes again, as RFC 5545 writes it; null: once. */
+  repeat: string | null;
+  /** Of a request: when the customer asked (ms since 1970). */
+  requestedAt: number | null;
   /** When it was done (ms since 1970, best time); null while it is not. */
   doneAt: number | null;
   receipt: Receipt;
@@ -569,6 +575,8 @@ export interface PlanInput {
   kind: string;
   date: Day;
   time?: string | null;
+  /** How it comes again, as RFC 5545 writes it. */
+  repeat?: string | null;
 }
 export interface NewCustomerInput {
   /** The id of a customer whose making was refused, to make it anew with what hangs on it; else it gets one. */

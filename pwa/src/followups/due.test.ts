@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dueAt, groupOf, templateDue, TEMPLATES, type Due } from './due';
+import { dueAt, groupOf, onToday, templateDue, TEMPLATES, type Due } from './due';
 import { addDays, clock, dayOf } from '../i18n/format';
 
 const ZONES = ['Europe/London', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Shanghai'];
@@ -85,5 +85,54 @@ describe('a follow-up', () => {
   it('stands with the day it is where it is read', () => {
     expect(at('2026-11-20', '07:00', 'Asia/Shanghai')).toBe('today');
     expect(at('2026-11-19', '21:00', 'America/New_York')).toBe('tomorrow');
+  });
+});
+
+describe('the line of today', () => {
+  const now = Date.parse('2026-11-19T14:00:00Z');
+  const at = (dueDate: string, dueTime: string | null, dueZone: string, zone: string, more = {}) =>
+    onToday({ dueDate, dueTime, dueZone, status: 'open', doneAt: null, ...more }, now, zone);
+
+  it('shows what was promised for another zone on the day and at the hour it has here', () => {
+    // 07:00 on Friday in Shanghai is 23:00 on Thursday in London, and 18:00 in New York.
+    expect(at('2026-11-20', '07:00', 'Asia/Shanghai', 'Europe/London')).toEqual({
+      behind: false,
+      at: '23:00',
+    });
+    expect(at('2026-11-20', '07:00', 'Asia/Shanghai', 'America/New_York')).toEqual({
+      behind: false,
+      at: '18:00',
+    });
+    // Where it is read in Shanghai it is 22:00 on Thursday: tomorrow's.
+    expect(at('2026-11-20', '07:00', 'Asia/Shanghai', 'Asia/Shanghai')).toBeNull();
+    // 21:00 on Thursday in New York is 02:00 on Friday in London.
+    expect(at('2026-11-19', '21:00', 'America/New_York', 'Europe/London')).toBeNull();
+  });
+
+  it('puts what is late behind now by the instant, not by the hour that stands in it', () => {
+    // 16:00 in Shanghai was 08:00 in London.
+    expect(at('2026-11-19', '16:00', 'Asia/Shanghai', 'Europe/London')).toEqual({
+      behind: true,
+      at: '08:00',
+    });
+    expect(at('2026-11-19', '09:30', 'America/New_York', 'Europe/London')).toEqual({
+      behind: false,
+      at: '14:30',
+    });
+    expect(at('2026-11-18', '10:00', 'UTC', 'UTC')).toEqual({ behind: true, at: '' });
+  });
+
+  it('owes all day until the day is over where it was promised', () => {
+    expect(at('2026-11-19', null, 'UTC', 'UTC')).toEqual({ behind: false, at: '~' });
+    // In Kiritimati, 14 hours ahead, the 19th ended four hours ago.
+    expect(at('2026-11-19', null, 'Pacific/Kiritimati', 'UTC')).toEqual({ behind: true, at: '~' });
+    expect(at('2026-11-20', null, 'UTC', 'UTC')).toBeNull();
+  });
+
+  it('keeps what was done today, whenever it was due', () => {
+    const done = { status: 'done', doneAt: now - 60_000 };
+    expect(at('2026-11-25', '10:00', 'UTC', 'UTC', done)).toEqual({ behind: true, at: '~' });
+    expect(at('2026-11-19', '10:00', 'UTC', 'UTC', { status: 'done', doneAt: now - 86_400_000 })).toBeNull();
+    expect(at('2026-11-19', '10:00', 'UTC', 'UTC', { status: 'cancelled' })).toBeNull();
   });
 });

@@ -1,4 +1,4 @@
-import { addDays, dayOf, daysBetween } from '../i18n/format';
+import { addDays, clock, dayOf, daysBetween } from '../i18n/format';
 
 /**
  * When a promise is due. Pure: a due day and time are wall time in a zone, and so are the templates, because "Monday
@@ -105,4 +105,32 @@ export function groupOf(owed: Owed, now: number, zone: string): Group {
 export function dayShown(owed: Owed, zone: string): string | null {
   if (owed.dueDate === null || owed.dueTime === null) return owed.dueDate;
   return dayOf(owedAt(owed, zone)!, zone);
+}
+
+/** Where a follow-up stands on the line of the present day. */
+export interface OnToday {
+  /** Before the line's "now": late, or done. */
+  behind: boolean;
+  /** The clock it stands at among visits; '' before all of them, `~` after all. */
+  at: string;
+}
+
+/**
+ * Whether a follow-up belongs to the day that it is at `now` for who reads in `zone`, and where: what was promised for
+ * another zone falls on the day, and at the time, it has here. Done things stand on the day they were done. Null: not today.
+ */
+export function onToday(
+  owed: Owed & { status: string; doneAt: number | null },
+  now: number,
+  zone: string,
+): OnToday | null {
+  const today = dayOf(now, zone);
+  const at = owedAt(owed, zone);
+  const day = dayShown(owed, zone);
+  if (at === null || day === null) return null;
+  const hour = day < today ? '' : day > today || owed.dueTime === null ? '~' : clock(at, zone);
+  if (owed.status === 'done')
+    return owed.doneAt !== null && dayOf(owed.doneAt, zone) === today ? { behind: true, at: hour } : null;
+  if (owed.status !== 'open' || (day > today && at > now)) return null;
+  return { behind: at <= now || day < today, at: hour };
 }

@@ -3,6 +3,8 @@ import { draft, type Draft } from '../data';
 /** A form whose every key is kept on the phone: a killed browser finds it as it was. */
 export class FormDraft<T extends Record<string, string>> {
   values: T = $state() as T;
+  /** What was kept stands in `values`. */
+  loaded = $state(false);
   readonly #draft: Draft;
   #ended = false;
 
@@ -20,6 +22,7 @@ export class FormDraft<T extends Record<string, string>> {
         }
       }
       before = JSON.stringify(this.values);
+      this.loaded = true;
     });
     $effect(() => {
       const now = JSON.stringify(this.values);
