@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,7 @@ from server import auth
 from server.app import create_app
 from server.config import Config
 from server.db import writing
+from server.exchange.door import Change, client_of, write
 from server.exchange.kinds import WRITABLE
 from server.people.session import open_session
 from tests.conftest import SECRET
@@ -201,13 +203,14 @@ RIGHT_START: dict[str, dict[str, Any]] = {
     "target": {"indicator": "orders", "period": "month", "starts_on": "2026-01-01", "amount": "1"},
     "value": {"indicator": "orders", "on": "2026-01-01", "amount": "1"},
     "day_off": {"on": "2026-01-01", "name": "N"},
+    "appeal": {"text": "T"},
 }
 ACROSS = {("target", "person_id")}
 """Fields that some other may stand for: without either it is INVALID, though each by itself may be left out."""
 UNIQUE = {"code", "key"}
-PHONES_WRITE = sorted(WRITABLE.keys() - {"notice"})
-"""Kinds that somebody may create; a notice is the ticker's."""
-WRITES = {"visit": "rob", "amendment": "rob"}
+PHONES_WRITE = sorted(WRITABLE.keys() - {"notice", "closing"})
+"""Kinds that somebody may create; notices and closings are the ticker's."""
+WRITES = {"visit": "rob", "amendment": "rob", "appeal": "rob"}
 """Kind -> who writes it here, where an administrator does not."""
 
 
@@ -218,6 +221,24 @@ def right_start(world: World, kind: str) -> dict[str, Any]:
         given[name] = uuid4().hex
     if kind in {"visit", "follow_up"}:
         given["customer_id"] = shop
+    if kind == "appeal":
+        if "Closing" not in world.ids:
+            fields = {"person_id": world.ids["rob"], "period": "month", "starts_on": "2026-01-01"}
+            fields |= {
+                "ends_on": "2026-02-01",
+                "scheme": {},
+                "readings": [],
+                "reasons": [],
+                "adjustments": [],
+            }
+            fields |= {"closed_at": "2026-02-04T00:00:00Z", "status": "closed"}
+            world.ids["Closing"] = str(uuid4())
+            change = Change("closing", world.ids["Closing"], "create", fields)
+            with world.app.app_context():
+                ticker = replace(world.system, via="ticker")
+                (receipt,) = write(ticker, client_of(world.org, "ticker"), [change], datetime.now(UTC))
+            assert receipt["status"] == "applied", receipt
+        given["closing_id"] = world.ids["Closing"]
     if kind in {"target", "value"}:
         given["person_id"] = world.ids["rob"]
     if kind == "comment":

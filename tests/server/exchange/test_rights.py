@@ -118,6 +118,13 @@ MEASURED = {"on", "amount", "source", "note", "status"}
 MEASURED_OF = {"indicator", "person_id"}
 # day_off | all but whose | who leads the person, of everybody's administrators
 OFF = {"on", "name", "name_zh", "region"}
+# closing | all | the ticker; its state and the reason of that: administrators as well, who reopen it
+CLOSED = {
+    *("person_id", "period", "starts_on", "ends_on", "scheme", "readings", "reasons", "total", "grade"),
+    *("closed_at", "adjustments", "status", "reason"),
+}
+# appeal | text: whose closing it is; answer: who leads them; status: both, each their own steps; the rest nobody, once made
+APPEALED = {"closing_id", "person_id", "indicator", "text", "answer", "status"}
 # follow_up, visit | which of a series it is says only whoever makes the next: the ticker
 SERIES = {"series"}
 UNKNOWN = "field_of_a_later_release"
@@ -342,6 +349,29 @@ def values(world: World, kind: str) -> dict[str, Callable[[], Any]]:
             "note": lambda: "As booked.",
             "status": lambda: "declined",
         },
+        "closing": {
+            "person_id": lambda: ids["ria"],
+            "period": lambda: "week",
+            "starts_on": lambda: "2031-01-06",
+            "ends_on": lambda: "2031-01-13",
+            "scheme": lambda: {"id": str(uuid4())},
+            "readings": lambda: [{}],
+            "reasons": lambda: ["NORMALISED"],
+            "total": lambda: "100.00",
+            "grade": lambda: "S",
+            "closed_at": lambda: "2031-01-06T00:00:00Z",
+            "adjustments": lambda: [{}],
+            "status": lambda: "reopened",
+            "reason": lambda: "I like it better so.",
+        },
+        "appeal": {
+            "closing_id": lambda: str(uuid4()),
+            "person_id": lambda: ids["ria"],
+            "indicator": lambda: "orders",
+            "text": lambda: "Three are missing.",
+            "answer": lambda: "So they are.",
+            "status": lambda: "withdrawn",
+        },
         "day_off": {
             "on": lambda: "2031-01-08",
             "name": lambda: "Fair",
@@ -402,7 +432,7 @@ def walk(
 # Whoever may not know of a thing gets the answer of a thing that does not exist. Names of people and teams are known to all.
 STRANGERS = {"customer": {"SCOPE_LOST"}, "visit": {"SCOPE_LOST"}}
 STRANGERS |= {kind: {"SCOPE_LOST"} for kind in ("follow_up", "comment", "amendment", "decision", "notice")}
-STRANGERS |= {kind: {"SCOPE_LOST"} for kind in ("target", "value", "day_off")}
+STRANGERS |= {kind: {"SCOPE_LOST"} for kind in ("target", "value", "day_off", "closing", "appeal")}
 STRANGERS |= {kind: {"SCOPE_LOST", "FORBIDDEN"} for kind in (*SET_UP, "scheme")}
 
 
@@ -422,6 +452,8 @@ def test_every_kind_and_field_that_can_be_written_stands_in_the_table() -> None:
         "target": WANTED | WANTED_OF,
         "value": MEASURED | MEASURED_OF,
         "day_off": OFF | {"person_id"},
+        "closing": CLOSED,
+        "appeal": APPEALED,
     }
     known = {
         name: {field for field, one in kind.fields.items() if one.kind != "readonly"}
@@ -592,6 +624,51 @@ def test_days_off_are_changed_by_who_leads_the_person_or_everybody(stage: World,
         line for line in walk(stage, "day_off", fresh, may, untouched) if whose or "is told of" not in line
     ]
     assert found == []
+
+
+def closings(world: World, person: str) -> Callable[[int], list[str]]:
+    """Makes so many closed months of somebody, as the ticker does."""
+    months = iter(f"{year}-{month:02}-01" for year in range(2001, 2099) for month in range(1, 13))
+
+    def fresh(count: int) -> list[str]:
+        told = {"person_id": world.ids[person], "period": "month", "ends_on": "2100-01-01", "scheme": {}}
+        told |= {"readings": [], "reasons": [], "adjustments": [], "status": "closed"}
+        told |= {"total": "71.00", "grade": "B", "closed_at": "2026-01-04T00:00:00Z"}
+        changes = [
+            Change("closing", str(uuid4()), "create", told | {"starts_on": next(months)})
+            for _ in range(count)
+        ]
+        ticker = replace(world.system, via="ticker")
+        with world.app.app_context():
+            receipts = write(ticker, client_of(world.org, "ticker"), changes, datetime.now(UTC))
+        assert {receipt["status"] for receipt in receipts} == {"applied"}
+        return [change.entity for change in changes]
+
+    return fresh
+
+
+def test_a_closing_is_changed_by_nobody(stage: World) -> None:
+    # To reopen it takes both words at once; its own tests tell how.
+    assert (
+        list(walk(stage, "closing", closings(stage, "ria"), lambda standing, field: False, ("status",))) == []
+    )
+
+
+def test_appeals_are_worded_by_their_author_and_answered_by_who_leads_them(stage: World) -> None:
+    rob = stage.phone("rob")
+    (closing,) = closings(stage, "rob")(1)
+
+    def fresh(count: int) -> list[str]:
+        made = [rob.create("appeal", closing_id=closing, text=uuid4().hex) for _ in range(count)]
+        assert {receipt["status"] for receipt in rob.push(*made)} == {"applied"}
+        return [one["entity"] for one in made]
+
+    def may(standing: str, field: str) -> bool:
+        if field == UNKNOWN:
+            return standing == "own" or standing in ABOVE
+        return standing == "own" if field in {"text", "status"} else field == "answer" and standing in ABOVE
+
+    assert list(walk(stage, "appeal", fresh, may)) == []
 
 
 def visit_in_review(world: World, phone: Any) -> str:
