@@ -16,6 +16,8 @@ Settings (environment variables):
   ROUNDS_TRUSTED_PROXIES  how many reverse proxies are believed (0)
   ROUNDS_SECURE_COOKIE    1: the session cookie travels over TLS only (0)
   ROUNDS_PUSH_SUBJECT     whom push services may write to: mailto:… or https:…
+  ROUNDS_MAIL             mail server for notices that push does not bring: mailtos://user:password@host?from=…
+  ROUNDS_CHANNELS         further channels for them: name=address, as Apprise writes addresses, by blanks
   ROUNDS_S3_BUCKET        keep photos in this S3-compatible bucket (else in the state directory); with
                           ROUNDS_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY, and _REGION, _PREFIX where needed
 """
@@ -34,6 +36,9 @@ COMMANDS = {
     "replan": "data",
     "backup": "keeping",
     "restore": "keeping",
+    "values": "goals",
+    "targets": "goals",
+    "holidays": "goals",
     "score": "scoring",
     "tidy": "keeping",
     "ticker": "reminding",

@@ -294,25 +294,33 @@ def _schedule(connection: Connection, scratch: Connection, org_id: str) -> Itera
     What was told says only that it was; of long ago it may be forgotten; what fell into quiet hours is looked at later.
     Digests follow from the day and not from things, and are left out.
     """
-    of_things = (Reminder.org_id == org_id, Reminder.about_kind != "person")
-    statement = select(Reminder.__table__).where(*of_things)
-    stored = {row["id"]: dict(row) for row in connection.execute(statement).mappings()}
-    expected = {row["id"]: dict(row) for row in scratch.execute(statement).mappings()}
+    stored, expected = (_reminders(each, org_id) for each in (connection, scratch))
     forgotten = datetime.now(UTC) - LONG_AGO
-    for key in sorted(stored.keys() | expected.keys()):
-        here, there = stored.get(key), expected.get(key)
-        if there is None:
-            if here and here["state"] == "waiting":
-                yield Difference("reminder", key, "row", here, None)
-        elif here is None:
+    here, there = next(stored, None), next(expected, None)
+    while here or there:
+        order = _order(here, there, ("id",))
+        if order < 0:
+            assert here is not None
+            if here["state"] == "waiting":
+                yield from _unlike("reminder", here["id"], here, None)
+        elif order > 0:
+            assert there is not None
             if there["owed_at"] > forgotten:
-                yield Difference("reminder", key, "row", None, there)
-        elif here["state"] == "waiting":
-            for name in ("person_id", "rule", "about_kind", "about_id", "owed_at"):
-                if here[name] != there[name]:
-                    yield Difference("reminder", key, name, here[name], there[name])
+                yield from _unlike("reminder", there["id"], None, there)
+        elif here and there and here["state"] == "waiting":
+            told = {name: there[name] for name in ("person_id", "rule", "about_kind", "about_id", "owed_at")}
+            yield from _unlike("reminder", here["id"], here, told)
             if here["due_at"] < here["owed_at"]:
-                yield Difference("reminder", key, "due_at", here["due_at"], here["owed_at"])
+                yield Difference("reminder", here["id"], "due_at", here["due_at"], here["owed_at"])
+        here = next(stored, None) if order <= 0 else here
+        there = next(expected, None) if order >= 0 else there
+
+
+def _reminders(connection: Connection, org_id: str) -> Iterator[dict[str, Any]]:
+    table: Any = Reminder.__table__
+    statement = select(table).where(table.c.org_id == org_id, table.c.about_kind != "person")
+    ordered = statement.order_by(_bytewise(connection, table.c.id)).execution_options(yield_per=PAGE)
+    yield from map(dict, connection.execute(ordered).mappings())
 
 
 def _rows(connection: Connection, table: Table, org_id: str, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
