@@ -18,6 +18,8 @@ describe('an address', () => {
     expect(placeOf('/me/device')).toEqual({ name: 'device' });
     expect(placeOf('/me/reminders')).toEqual({ name: 'reminders' });
     expect(placeOf('/inbox')).toEqual({ name: 'inbox' });
+    expect(placeOf('/score')).toEqual({ name: 'score' });
+    expect(placeOf(`/scores/${ID}`)).toEqual({ name: 'score-of', id: ID });
     expect(placeOf(`/customers/${ID}/edit`)).toEqual({ name: 'customer-edit', id: ID });
   });
 

@@ -13,7 +13,8 @@ export type Place =
         | 'visit-plan';
     }
   | { name: 'board' | 'review' | 'me' | 'device' | 'inbox' | 'reminders' | 'sign-in' | 'not-found' }
-  | { name: 'customer' | 'customer-edit' | 'follow-up' | 'visit' | 'decide'; id: string }
+  | { name: 'score' | 'scores' | 'schemes' | 'targets' }
+  | { name: 'customer' | 'customer-edit' | 'follow-up' | 'visit' | 'decide' | 'score-of'; id: string }
   | { name: 'invite' | 'upload'; secret: string };
 
 const PLAIN: Record<string, Place> = {
@@ -33,14 +34,19 @@ const PLAIN: Record<string, Place> = {
   'me/reminders': { name: 'reminders' },
   inbox: { name: 'inbox' },
   'sign-in': { name: 'sign-in' },
+  score: { name: 'score' },
+  scores: { name: 'scores' },
+  schemes: { name: 'schemes' },
+  targets: { name: 'targets' },
 };
 const ID = '([0-9a-fA-F-]{8,64})';
-const WITH_ID: [RegExp, 'customer' | 'customer-edit' | 'follow-up' | 'visit' | 'decide'][] = [
+const WITH_ID: [RegExp, 'customer' | 'customer-edit' | 'follow-up' | 'visit' | 'decide' | 'score-of'][] = [
   [new RegExp(`^customers/${ID}$`), 'customer'],
   [new RegExp(`^customers/${ID}/edit$`), 'customer-edit'],
   [new RegExp(`^visits/${ID}$`), 'visit'],
   [new RegExp(`^follow-ups/${ID}$`), 'follow-up'],
   [new RegExp(`^decide/${ID}$`), 'decide'],
+  [new RegExp(`^scores/${ID}$`), 'score-of'],
 ];
 
 /** What a path shows; slashes at the ends do not matter. */

@@ -52,6 +52,7 @@ const counters = {
   followUp: writable(0),
   comment: writable(0),
   notice: writable(0),
+  score: writable(0),
 };
 type Topic = keyof typeof counters;
 
@@ -87,6 +88,8 @@ const SMALL_KINDS = [
   'suggestion',
   'amendment',
 ];
+/** What scores are made of, besides work itself. */
+const SCORE_KINDS = ['scheme', 'target', 'value', 'day_off', 'closing', 'appeal'];
 /** On a slow phone the first screen takes its time; it is not disturbed for so long. */
 const FIRST_PAINT_MS = 2_000;
 /** How many names are prepared for the search between two chances for a tap. */
@@ -160,7 +163,7 @@ function takeDrafts(model: Model, drafts: DraftRow[]): Set<string> {
 }
 
 async function fetchRest(at: Desk): Promise<void> {
-  for (const kinds of [['customer'], ['visit'], ['follow_up', 'comment', 'decision', 'notice']]) {
+  for (const kinds of [['customer'], ['visit'], ['follow_up', 'comment', 'decision', 'notice'], SCORE_KINDS]) {
     await quiet(FIRST_PAINT_MS);
     const rows = await Promise.all(kinds.map((kind) => at.replica.byKind(kind)));
     if (desk !== at) return;
@@ -224,6 +227,7 @@ const TOPICS: Record<string, Topic[]> = {
   suggestion: MATTER,
   amendment: MATTER,
   decision: MATTER,
+  ...Object.fromEntries(SCORE_KINDS.map((kind) => [kind, ['score'] satisfies Topic[]])),
 };
 
 /** Views of these keys may have changed. */

@@ -186,6 +186,33 @@ export { exportRescue, importRescue, RescueError } from './rescue';
 /**
  * What scores are made of: `held(kind)` are schemes, targets, values, days off, closings and appeals; `workOf(person, from)`
  * the visits, promises and customers behind them. `makeRecord(s)`, `changeRecord` write one of these kinds.
+ * `getScores`, `getScore`, `getEvidence` ask the server for those of others.
+ */
+export {
+  held,
+  workOf,
+  survivorOf,
+  tenureOf,
+  makeRecord,
+  makeRecords,
+  changeRecord,
+  getScores,
+  getScore,
+  getEvidence,
+  getFunnel,
+  scoresCsv,
+  type Funnel,
+  type ServerScore,
+  type ScoreTable,
+  type Thing,
+  type Held,
+  type Work,
+  type ScoreKind,
+} from './scoring';
+
+/**
+ * What scores are made of: `held(kind)` are schemes, targets, values, days off, closings and appeals; `workOf(person, from)`
+ * the visits, promises and customers behind them. `makeRecord(s)`, `changeRecord` write one of these kinds.
  */
 export {
   held,

@@ -44,7 +44,8 @@ export function getRecordHistory(kind: string, id: Id, cursor?: string): Promise
   return seen<Page<RecordChange>>(`${path}${search({ cursor })}`);
 }
 
-async function seen<T>(path: string): Promise<Asked<T>> {
+/** One address of the reading side, with its ETag; the last answer seen where the server cannot be asked. */
+export async function seen<T>(path: string): Promise<Asked<T>> {
   const desk = openDesk();
   if (!desk) return { ok: false, code: 'SIGN_IN_REQUIRED' };
   const last = await desk.replica.lastSeen(path).catch(() => undefined);
@@ -74,7 +75,7 @@ async function seen<T>(path: string): Promise<Asked<T>> {
   }
 }
 
-function search(query: Record<string, string | number | undefined>): string {
+export function search(query: Record<string, string | number | undefined>): string {
   const params = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) {
     if (value !== undefined && value !== '') params.set(key, String(value));

@@ -6,7 +6,17 @@ import { derived, type Readable } from 'svelte/store';
 import { bestTime, dayIn, moment, zone } from './clock';
 import { needDesk, openDesk, save, ticks } from './desk';
 import type { Model } from './model';
-import { SaveError, type Day, type Id, type Moment, type Op, type Receipt, type Visit } from './types';
+import { search, seen } from './reading';
+import {
+  SaveError,
+  type Asked,
+  type Day,
+  type Id,
+  type Moment,
+  type Op,
+  type Receipt,
+  type Visit,
+} from './types';
 import { uuid } from './uuid';
 
 /** One record by its names on the wire. */
@@ -25,7 +35,7 @@ export type ScoreKind = 'scheme' | 'target' | 'value' | 'day_off' | 'closing' | 
 
 /** The records of one of the kinds that scores are made of; live, archived ones left out. */
 export function held(kind: ScoreKind): Readable<Held[]> {
-  return derived([ticks('organisation'), ticks('outbox')], () => {
+  return derived([ticks('score')], () => {
     const model = openDesk()?.model;
     return model ? recordsOf(model, kind) : [];
   });
@@ -66,6 +76,13 @@ export function workOf(person: Id, from: Day): Readable<Work> {
     );
     return { visits, followUps, customers };
   });
+}
+
+/** From when to when somebody is here, as far as it is said: the first day, and the first day no more. */
+export function tenureOf(person: Id): { joined: Day | null; left: Day | null } {
+  const data = openDesk()?.model.value('person', person)?.data ?? {};
+  const day = (value: unknown) => (typeof value === 'string' && value !== '' ? value : null);
+  return { joined: day(data['joined_on']), left: day(data['left_on']) };
 }
 
 /** A customer's id after merges, as visits may name an earlier one. */
@@ -112,3 +129,68 @@ export async function changeRecord(kind: ScoreKind, id: Id, values: Record<strin
   if (ops.length === 0) return;
   await save([{ kind, entity: id, verb: 'update', base: known.version, at: moment(), ops }]);
 }
+
+// ---- as the server has them --------------------------------------------------------------------------------------
+
+/** Numbers are decimal text; `evidence` is left out of tables. */
+export interface ServerScore {
+  person: { id: Id; name: string; team: Id | null };
+  period: { kind: string; starts_on: Day; ends_on: Day };
+  scheme: { id: Id; version: number; name?: string } | null;
+  readings: Record<string, unknown>[];
+  reasons: string[];
+  total: string | null;
+  grade: string | null;
+  /** `none`: no scheme holds. */
+  state: 'open' | 'closed' | 'reopened' | 'none';
+  closing: Record<string, unknown> | null;
+}
+export interface ScoreTable {
+  period: ServerScore['period'];
+  team: Id | null;
+  scores: ServerScore[];
+  team_score: Omit<ServerScore, 'person' | 'state' | 'closing'> | null;
+  /** How many have each grade. */
+  grades: Record<string, number>;
+  /** The shares, in percent, that are usual. */
+  usual: Record<string, [string, string]>;
+}
+export interface Thing {
+  id: Id;
+  code?: string;
+  day?: Day | null;
+  customer?: { id: Id; name: string };
+  subject?: string;
+  due_date?: Day | null;
+  on?: Day;
+  amount?: string;
+  source?: string;
+}
+
+type PeriodAsked = { period: string; starts_on: Day };
+
+/** Scores of a team's subtree, or of all whom one leads. */
+export function getScores(asked: PeriodAsked & { team?: Id }): Promise<Asked<ScoreTable>> {
+  return seen<ScoreTable>(`/api/scores${search(asked)}`);
+}
+export function getScore(person: Id, asked: PeriodAsked): Promise<Asked<ServerScore>> {
+  return seen<ServerScore>(`/api/scores/${encodeURIComponent(person)}${search(asked)}`);
+}
+export function getEvidence(
+  person: Id,
+  asked: PeriodAsked & { indicator: string },
+): Promise<Asked<{ kind: string; counted: Thing[]; not_counted: Thing[] }>> {
+  return seen(`/api/scores/${encodeURIComponent(person)}/evidence${search(asked)}`);
+}
+/** Visits planned for days of a period; of these made; of those made with a follow-up, and with an outcome. */
+export interface Funnel {
+  planned: number;
+  visited: number;
+  followed: number;
+  outcome: number;
+}
+export function getFunnel(asked: PeriodAsked & { team?: Id }): Promise<Asked<Funnel>> {
+  return seen<Funnel>(`/api/scores/funnel${search(asked)}`);
+}
+/** Address of the same table as CSV. */
+export const scoresCsv = (asked: PeriodAsked & { team?: Id }): string => `/api/scores/export${search(asked)}`;

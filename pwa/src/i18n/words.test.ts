@@ -7,6 +7,7 @@ import { followUpWords } from './followups';
 import { inboxWords } from './inbox';
 import { photoWords } from './photos';
 import { recordWords } from './records';
+import { scoreWords } from './score';
 import { territoryWords } from './territory';
 import { zh as zhFirst } from './zh';
 import { later as zhLater } from './zh_later';
@@ -24,7 +25,7 @@ function leaves(tree: Tree, path = ''): [string, unknown][] {
   });
 }
 const said = (value: unknown): string =>
-  typeof value === 'function' ? String((value as (...a: unknown[]) => unknown)(3, 4, 5)) : String(value);
+  typeof value === 'function' ? String((value as (...a: unknown[]) => unknown)(3, 4, 5, 6)) : String(value);
 
 describe('words', () => {
   const rooms = {
@@ -34,6 +35,7 @@ describe('words', () => {
     inbox: inboxWords,
     photos: photoWords,
     records: recordWords,
+    score: scoreWords,
     territory: territoryWords,
   };
   const all = (language: 'en' | 'zh', shared: unknown): Map<string, unknown> => {
