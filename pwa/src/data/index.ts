@@ -119,7 +119,8 @@ export {
 
 /**
  * Push: `$push.mode` tells whether reminders reach this device; `enablePush()` only from a tap; `pushDevices()`,
- * `testPush()`, `getWishes()`, `setWishes(part)` ask the server (null: it cannot be asked now).
+ * `testPush()`, `getWishes()`, `setWishes(part)`, `getChannels()`, `getCalendar()`, `makeCalendar()` ask the server (null: it
+ * cannot be asked now).
  */
 export { lookAtPush } from './pushing';
 export {
@@ -130,6 +131,13 @@ export {
   testPush,
   getWishes,
   setWishes,
+  getChannels,
+  getCalendar,
+  makeCalendar,
+  revokeCalendar,
+  type Channel,
+  type OfKind,
+  type CalendarFeed,
   type PushState,
   type PushMode,
   type PushDevice,

@@ -238,6 +238,51 @@ export interface Wishes {
   day_end_at: string;
   off: string[];
   discreet: boolean;
+  /** Where a notice goes that no device showed; null: to one's own mail, where the server sends any. */
+  channels: string[] | null;
+  /** After so many minutes without a device; null: as the organisation set it. */
+  silence_min: number | null;
+  /** Kind of reminder -> what is otherwise for it. */
+  kinds: Record<string, OfKind>;
+}
+/** What is otherwise for one kind of reminder; what is left out, or null, is as for all. */
+export interface OfKind {
+  lead_min?: number | null;
+  quiet_from?: string | null;
+  quiet_to?: string | null;
+  channels?: string[] | null;
+}
+/** Another way to be told, and when it last worked and last did not. */
+export interface Channel {
+  name: string;
+  /** Of mail: the address. */
+  to: string | null;
+  sent_at: Instant | null;
+  failed_at: Instant | null;
+}
+/** The channels one may choose, and after how many minutes they take over; null: the server cannot be asked now. */
+export function getChannels(): Promise<{ items: Channel[]; silence_min: number } | null> {
+  return asked('GET', '/api/reminders/channels');
+}
+
+/** Whether one's follow-ups and plans can be read as a calendar elsewhere. `url` is told once, when it is made. */
+export interface CalendarFeed {
+  active: boolean;
+  created_at: Instant | null;
+  read_at: Instant | null;
+  url?: string;
+}
+export function getCalendar(): Promise<CalendarFeed | null> {
+  return asked('GET', '/api/calendar');
+}
+/** Makes the address; one that was made before leads nowhere from now on. */
+export async function makeCalendar(): Promise<CalendarFeed | null> {
+  const made = await asked<{ url: string; created_at: Instant }>('POST', '/api/calendar');
+  return made && { active: true, read_at: null, ...made };
+}
+/** The address leads nowhere from now on; false: the server cannot be asked now. */
+export async function revokeCalendar(): Promise<boolean> {
+  return (await asked('DELETE', '/api/calendar')) !== null;
 }
 /** How one is reminded; null: the server cannot be asked now. */
 export function getWishes(): Promise<Wishes | null> {
@@ -247,11 +292,16 @@ export function setWishes(part: Partial<Wishes>): Promise<Wishes | null> {
   return asked<Wishes>('PUT', '/api/reminders/wishes', part);
 }
 
-async function asked<T>(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<T | null> {
+async function asked<T>(
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+  path: string,
+  body?: unknown,
+): Promise<T | null> {
   if (!openDesk()) return null;
   try {
     const answer = await ask(method, path, body === undefined ? {} : { body });
-    return answer.status === 200 ? (answer.body as T) : null;
+    if (answer.status === 204) return {} as T;
+    return answer.status === 200 || answer.status === 201 ? (answer.body as T) : null;
   } catch {
     return null;
   }

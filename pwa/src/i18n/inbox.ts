@@ -130,6 +130,64 @@ const en = {
     day_end: 'What is open at the end of the day',
     team_day_end: 'My team at the end of the day',
   } as Record<string, string>,
+  tune: (kind: string) => `More for: ${kind}`,
+  ownRules: 'with rules of its own',
+  asForAll: 'As for all',
+  leadLabel: 'Lead time',
+  graceLabel: 'When to ask',
+  graceAt: 'At the planned time',
+  graceAfter: (span: string) => `${span} after the planned time`,
+  quietLabel: 'Quiet hours',
+  quietOwn: 'Hours of its own',
+  spanMinutes: (n: number) => `${n} min`,
+  spanHours: (n: number): string => (n === 1 ? '1 hour' : `${n} hours`),
+  spanDays: (n: number): string => (n === 1 ? '1 day' : `${n} days`),
+
+  // ---- other ways than push
+  channels: 'Other ways to reach you',
+  channelsWhy: 'When none of your devices shows a reminder for a while, it goes here instead.',
+  channelsOwn: 'Ways of its own',
+  noChannels:
+    'Reminders that no device shows wait in the inbox. Whoever runs this server can add mail or a chat as another way.',
+  channelNames: {
+    mail: 'Mail',
+    wecom: 'WeCom',
+    dingtalk: 'DingTalk',
+    feishu: 'Feishu',
+    slack: 'Slack',
+    teams: 'Teams',
+  } as Record<string, string>,
+  channelFailed: (when: string) => `did not work ${when}`,
+  silence: 'How long to wait',
+  silenceUsual: (span: string) => `As your organisation has it: ${span}`,
+  silenceAfter: (span: string) => `After ${span} without a device`,
+
+  // ---- the calendar elsewhere
+  feed: 'In your own calendar',
+  feedWhy:
+    'Shows your open follow-ups and planned visits in another calendar, such as the one on your phone. Whoever has the address can read them; keep it to yourself, and take it back if it went astray.',
+  feedMake: 'Make an address',
+  feedAddress: 'Address',
+  feedOnce:
+    'Shown only now. Copy it, and add it in your calendar as “subscribe by address”. Calendars look for news every few hours.',
+  copy: 'Copy',
+  copied: 'Address copied',
+  feedActive: (when: string) => `There is an address, made ${when}.`,
+  feedRead: (when: string) => `A calendar last read it ${when}.`,
+  feedUnread: 'No calendar has read it yet.',
+  feedAnew: 'Make a new address',
+  feedAnewWhy: 'A new address replaces the old one, which then leads nowhere.',
+  feedRevoke: 'Take it back',
+  feedRevoked: 'The address leads nowhere now',
+
+  // ---- everybody's devices, for who runs the organisation
+  others: 'Devices of the others',
+  othersDeaf: (n: number, of: number) => `Reminders do not reach ${n} of ${of} people who turned them on.`,
+  othersWell: (n: number): string =>
+    n === 1
+      ? 'Reminders reach the 1 person who turned them on.'
+      : `Reminders reach all ${n} people who turned them on.`,
+
   discreet: 'Discreet lock screen',
   discreetWhy: 'Shows that something is due, without names.',
 
@@ -250,6 +308,56 @@ const zh: InboxWords = {
     day_end: '收工时未完成的事项',
     team_day_end: '收工时的团队概览',
   },
+  tune: (kind) => `更多设置：${kind}`,
+  ownRules: '有单独设置',
+  asForAll: '与其他相同',
+  leadLabel: '提前时间',
+  graceLabel: '何时询问',
+  graceAt: '到计划时间时',
+  graceAfter: (span) => `计划时间过后 ${span}`,
+  quietLabel: '免打扰',
+  quietOwn: '单独设置时段',
+  spanMinutes: (n) => `${n} 分钟`,
+  spanHours: (n) => `${n} 小时`,
+  spanDays: (n) => `${n} 天`,
+
+  channels: '其他提醒方式',
+  channelsWhy: '如果你的设备过一段时间都没有显示提醒，就改用这些方式。',
+  channelsOwn: '单独设置方式',
+  noChannels: '没有设备显示的提醒会留在收件箱里。服务器的管理者可以添加邮件或聊天工具作为其他方式。',
+  channelNames: {
+    mail: '邮件',
+    wecom: '企业微信',
+    dingtalk: '钉钉',
+    feishu: '飞书',
+    slack: 'Slack',
+    teams: 'Teams',
+  },
+  channelFailed: (when) => `${when} 未成功`,
+  silence: '等待多久',
+  silenceUsual: (span) => `按组织设置：${span}`,
+  silenceAfter: (span) => `${span}内没有设备显示时`,
+
+  feed: '在你自己的日历中',
+  feedWhy:
+    '在其他日历（例如手机自带的日历）中显示你未完成的跟进和计划拜访。任何拿到地址的人都能看到，请勿外传；如已外泄，请收回。',
+  feedMake: '生成地址',
+  feedAddress: '地址',
+  feedOnce: '地址只显示这一次。请复制，并在日历中“按地址订阅”。日历每隔几小时更新一次。',
+  copy: '复制',
+  copied: '地址已复制',
+  feedActive: (when) => `已有地址，生成于 ${when}。`,
+  feedRead: (when) => `日历上次读取：${when}。`,
+  feedUnread: '还没有日历读取过。',
+  feedAnew: '生成新地址',
+  feedAnewWhy: '新地址会取代旧地址，旧地址随即失效。',
+  feedRevoke: '收回地址',
+  feedRevoked: '地址已失效',
+
+  others: '其他人的设备',
+  othersDeaf: (n, of) => `开启提醒的 ${of} 人中，有 ${n} 人收不到。`,
+  othersWell: (n) => `开启提醒的 ${n} 人都能收到。`,
+
   discreet: '锁屏不显示内容',
   discreetWhy: '只提示有事到期，不显示名称。',
 
