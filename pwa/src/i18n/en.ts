@@ -15,6 +15,7 @@ export const en = {
   customers: 'Customers',
   visits: 'Visits',
   followUps: 'Follow-ups',
+  score: 'Score',
   board: 'Board',
   review: 'Review',
   me: 'Me',

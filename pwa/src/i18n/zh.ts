@@ -9,6 +9,7 @@ export const zh: FirstWords = {
   customers: '客户',
   visits: '拜访',
   followUps: '跟进',
+  score: '得分',
   review: '待复核',
   board: '团队看板',
   me: '我',
