@@ -31,6 +31,8 @@ from server.exchange.contract import components
 from server.exchange.documents import MOST_BYTES
 from server.exchange.routes import blueprint as exchange
 from server.followups.routes import blueprint as follow_ups
+from server.indicators.import_routes import targets_blueprint, values_blueprint
+from server.indicators.routes import blueprint as scores
 from server.packing import pack, pack_file
 from server.people.model import Head
 from server.people.routes import blueprint as people
@@ -40,7 +42,7 @@ from server.visits.routes import blueprint as visits
 
 log = logging.getLogger("rounds")
 
-BLUEPRINTS = (people, exchange, board, customers, visits, follow_ups, blobs, push, reminders, calendar)
+BLUEPRINTS = (people, exchange, board, customers, visits, follow_ups, blobs, push, reminders, calendar, scores)
 
 CSP = "; ".join(
     (

@@ -63,6 +63,12 @@ ALLOWED: dict[tuple[str, str], set[str] | None] = {
     ("/api/calendar", "POST"): READERS,
     ("/api/calendar", "DELETE"): READERS,
     ("/api/calendar/<string:secret>.ics", "GET"): OPEN,
+    ("/api/scores", "GET"): READERS,
+    ("/api/scores/export", "GET"): READERS,
+    ("/api/scores/<uuid:person>", "GET"): READERS,
+    ("/api/scores/<uuid:person>/evidence", "GET"): READERS,
+    ("/api/targets/import", "POST"): {"administrator"},
+    ("/api/values/import", "POST"): {"administrator"},
     ("/api/visits", "GET"): READERS,
     ("/api/visits/<uuid:visit>", "GET"): READERS,
     ("/api/visits/<uuid:visit>/history", "GET"): READERS,
@@ -221,6 +227,11 @@ class Stage:
             hers = {"from": ours, "to": ours, "customers": [self.south["customer"], self.foreign["customer"]]}
             within = {"from": self.world.ids["ria"], "to": ours}  # the first one is answered
             return [within, {"from": theirs, "to": ours}, {"from": ours, "to": theirs}, hers]
+        if rule.rule in {"/api/values/import", "/api/targets/import"}:
+            people = [self.own["rep"], self.foreign["rep"], FOREIGN]
+            rows = "\n".join(f"{person},valid_visits,2026-03-01,2026-03-01,1" for person in people)
+            table = f"person,indicator,on,period,amount\n{rows}\n"
+            return [{"csv": "person,on,amount\n"}, {"csv": table, "source": "x"}]
         if rule.rule.startswith("/api/push/"):
             endpoint = f"https://push.example.com/{who}"
             device = Subscriber("https://push.example.com").document | {"endpoint": endpoint}

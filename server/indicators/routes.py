@@ -1,0 +1,141 @@
+"""HTTP of scores: a table of people, one person's, what stands behind a reading, a period as CSV. Reading only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from flask import Response
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields, validate
+
+from server import auth
+from server.auth import Principal, for_roles
+from server.db import reading
+from server.errors import Problem
+from server.fields import Text
+from server.indicators import scores
+from server.indicators.periods import PERIODS
+
+blueprint = Blueprint(
+    "scores",
+    __name__,
+    url_prefix="/api/scores",
+    description="Readings and totals of people and teams, and what stands behind them",
+)
+
+
+class PeriodQuery(Schema):
+    """Which period: its kind and a day in it (default: the organisation's today)."""
+
+    period = Text(load_default="month", validate=validate.OneOf(PERIODS))
+    starts_on = fields.Date(load_default=None)
+
+
+class ScoresQuery(PeriodQuery):
+    """The same, of one team's subtree (default: of all whose scores one may see)."""
+
+    team = fields.UUID(load_default=None)
+
+
+class EvidenceQuery(PeriodQuery):
+    """The same, of one reading."""
+
+    indicator = Text(required=True, validate=validate.Length(1, 64))
+
+
+SCORE = (
+    '{"person", "period", "scheme", "readings", "reasons", "total", "grade", "state", "closing"}; state is `open`, '
+    "`closed`, `reopened`, or `none` where no scheme holds"
+)
+
+
+@blueprint.route("", methods=["GET"])
+@blueprint.arguments(ScoresQuery, location="query")
+@blueprint.response(
+    200,
+    description='{"period", "team", "scores": [score without evidence], "team_score", "grades", "usual"}; a score is '
+    + SCORE,
+)
+@blueprint.alt_response(404, description="NOT_FOUND: no such team, or not the reader's")
+@for_roles("rep", "manager", "administrator")
+def score_table(principal: Principal, asked: dict[str, Any]) -> Response:
+    """Scores of a period: a rep's own, a manager's people's, an administrator's all."""
+    with reading() as connection:
+        return _json(_table(connection, principal, asked))
+
+
+@blueprint.route("/export", methods=["GET"])
+@blueprint.arguments(ScoresQuery, location="query")
+@blueprint.response(200, content_type="text/csv", description="One line a reading, the header first")
+@blueprint.alt_response(404, description="NOT_FOUND: no such team, or not the reader's")
+@for_roles("rep", "manager", "administrator")
+def export(principal: Principal, asked: dict[str, Any]) -> Response:
+    """Scores of a period as CSV."""
+    with reading() as connection:
+        found = _table(connection, principal, asked)
+    period = found["period"]
+    name = f"scores-{period['kind']}-{period['starts_on']}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response("".join(scores.csv_lines(found)), headers=headers, content_type="text/csv; charset=utf-8")
+
+
+@blueprint.route("/<uuid:person>", methods=["GET"])
+@blueprint.arguments(PeriodQuery, location="query")
+@blueprint.response(
+    200, description=SCORE + "; each reading with the ids of what counted and what did not, and why"
+)
+@blueprint.alt_response(404, description="NOT_FOUND: unknown and not yours answer alike")
+@for_roles("rep", "manager", "administrator")
+def score(principal: Principal, asked: dict[str, Any], person: Any) -> Response:
+    """One person's score of a period."""
+    with reading() as connection:
+        return _json(_one(connection, principal, str(person), asked))
+
+
+@blueprint.route("/<uuid:person>/evidence", methods=["GET"])
+@blueprint.arguments(EvidenceQuery, location="query")
+@blueprint.response(
+    200,
+    description='{"reading", "kind", "counted": [thing], "not_counted": [thing with "code"]}; a thing has its id, its day '
+    "and its customer",
+)
+@blueprint.alt_response(
+    404,
+    description="NOT_FOUND: unknown and not yours answer alike, and so does an indicator "
+    "that the score has not",
+)
+@for_roles("rep", "manager", "administrator")
+def evidence(principal: Principal, asked: dict[str, Any], person: Any) -> Response:
+    """What stands behind one reading of one person."""
+    with reading() as connection:
+        found = _one(connection, principal, str(person), asked)
+        told = scores.evidence(connection, found, asked["indicator"], principal.org_id)
+    if told is None:
+        raise Problem(404, detail="The score has no such indicator.")
+    return _json(told)
+
+
+def _table(connection: Any, principal: Principal, asked: dict[str, Any]) -> dict[str, Any]:
+    team = str(asked["team"]) if asked["team"] else None
+    try:
+        found = scores.table(connection, principal, asked["period"], asked["starts_on"], team, auth.now())
+    except (OverflowError, ValueError):
+        raise Problem(422, detail="The period lies beyond the calendar.") from None
+    if found is None:
+        raise Problem(404, detail="There is no such team.")
+    return found
+
+
+def _one(connection: Any, principal: Principal, person: str, asked: dict[str, Any]) -> dict[str, Any]:
+    try:
+        found = scores.one(connection, principal, person, asked["period"], asked["starts_on"], auth.now())
+    except (OverflowError, ValueError):
+        raise Problem(422, detail="The period lies beyond the calendar.") from None
+    if found is None:
+        raise Problem(404, detail="There is no such person.")
+    return found
+
+
+def _json(document: Any) -> Response:
+    return Response(orjson.dumps(document), content_type="application/json")
