@@ -1,0 +1,96 @@
+"""A visit logged without signal is in the rep's score at once, down to itself, and in the manager's table once it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from playwright.sync_api import Page, expect
+from sqlalchemy import update
+
+from server.db import writing
+from server.people.model import Login
+from server.people.session import hash_password
+from tests.journeys.conftest import NOON, PASSWORD
+from tests.journeys.test_follow_ups import SHOP, faults, until
+from tests.world import World
+
+
+def test_a_visit_without_signal_is_in_the_score_at_once_and_in_the_leads_table_once_it_is_sent(
+    beat: World, live_server: Any, on_the_beat: Callable[..., Page], open_browser: Callable[..., Any]
+) -> None:
+    month = datetime.now(UTC).astimezone(ZoneInfo(NOON)).date().replace(day=1).isoformat()
+    beat.create(
+        "visit_kind", "store_call", code="store_call", name="Store call", min_minutes={"in_person": 0}
+    )
+    indicators = [{"code": "valid_visits", "weight": "80"}, {"code": "coverage", "weight": "40"}]
+    beat.create(
+        "scheme",
+        "field",
+        name="Field",
+        role="rep",
+        valid_from=month,
+        indicators=indicators,
+        status="approved",
+    )
+    target = {"person_id": beat.ids["rob"], "period": "month", "starts_on": month, "status": "held"}
+    beat.create("target", "visits", indicator="valid_visits", amount="2", **target)
+    with beat.app.app_context(), writing() as connection:
+        login = update(Login).where(Login.person_id == beat.ids["mia"])
+        connection.execute(login.values(email="mia@acme.test", password_hash=hash_password(PASSWORD)))
+    rob = on_the_beat()
+    rob.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    rob.goto(f"{live_server.url}/customers")
+    rob.get_by_role("link", name=SHOP).first.click()
+    expect(rob.get_by_role("heading", name=SHOP, level=1)).to_be_visible()
+
+    rob.context.set_offline(True)
+    rob.get_by_role("button", name="Check in").first.click()
+    rob.get_by_role("button", name="Check out").click()
+    rob.get_by_label("Minutes").fill("They take twelve cases more.")
+    rob.get_by_role("button", name="Done", exact=True).click()
+    rob.get_by_role("link", name="Score").last.click()
+    expect(rob.get_by_text("1 of 2.")).to_be_visible()
+    expect(rob.get_by_text("50.00").first).to_be_visible()
+    expect(rob.get_by_text("1 record in it is on this phone only")).to_be_visible()
+    rob.get_by_role("button", name="Valid visits").click()
+    expect(rob.get_by_text("100 × 1 ÷ 2 = 50.00 points.")).to_be_visible()
+    assert faults(rob) == []
+    rob.get_by_role("button", name="1 counts").click()
+    behind = rob.get_by_role("dialog").get_by_role("link", name=SHOP)
+    expect(behind).to_contain_text("on this phone")
+    assert faults(rob) == []
+    behind.click()
+    expect(rob.get_by_role("heading", name=SHOP, level=1)).to_be_visible()
+
+    # Without signal there is nothing of it at the office; with it, the same number to the last digit.
+    def of_rob() -> dict[str, Any]:
+        found = beat.get("mia", f"/api/scores/{beat.ids['rob']}").json
+        assert isinstance(found, dict)
+        return found
+
+    assert of_rob()["total"] == "0.00"
+    rob.context.set_offline(False)
+    until(rob, lambda: of_rob()["total"] == "50.00")
+    rob.get_by_role("link", name="Score").last.click()
+    expect(rob.get_by_text("1 of 2.")).to_be_visible()
+    expect(rob.get_by_text("on this phone only")).to_have_count(0)
+    expect(rob.get_by_text("50.00").first).to_be_visible()
+
+    mia: Page = open_browser("mia", phone=False, time_zone=NOON).page
+    mia.goto(f"{live_server.url}/sign-in")
+    mia.get_by_label("E-mail").fill("mia@acme.test")
+    mia.get_by_label("Password", exact=True).fill(PASSWORD)
+    mia.get_by_role("button", name="Sign in").click()
+    mia.get_by_role("link", name="Score").first.click()
+    row = mia.get_by_role("row", name="Rob")
+    expect(row).to_contain_text("50.00")
+    assert faults(mia) == []
+    row.get_by_role("link", name="Rob").click()
+    expect(mia.get_by_role("heading", name="Rob", level=1)).to_be_visible()
+    mia.get_by_role("button", name="Valid visits").click()
+    mia.get_by_role("button", name="1 counts").click()
+    expect(mia.get_by_role("dialog").get_by_role("link", name=SHOP)).to_be_visible()
+    assert faults(mia) == []
