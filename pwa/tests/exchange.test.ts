@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Stored } from '../src/data/outbox';
 import { change, Phone, set, type Weather } from './phone';
 import { Server } from './server';
 
@@ -243,6 +244,22 @@ describe('what was confirmed and never seen', () => {
     expect(server.state.applied.map((m) => m.id)).toEqual([id]);
     const [row] = await phone.desk.outbox.all();
     expect(row).toMatchObject({ seq: 1, settled: 1, receipt: { version: server.state.head } });
+  });
+
+  test('has the second answer where that is another, and an old one that comes late changes nothing', async () => {
+    const server = new Server();
+    const backup = server.backup();
+    const { phone, id } = await died(server);
+    const { outbox } = phone.desk;
+    const { client, again } = await outbox.batch(200, new Set());
+    const [{ receipt: first }] = (await outbox.all()) as [Stored];
+    putBack(server, backup);
+    server.parks.add(id);
+    await phone.exchange(server);
+    expect((await outbox.all())[0]!.receipt).toMatchObject({ status: 'parked' });
+    await outbox.accept(client.id, [{ seq: 1, id, ...first! }], again);
+    await outbox.accept(client.id, [{ seq: 1, id, ...first! }]);
+    expect((await outbox.all())[0]!.receipt).toMatchObject({ status: 'parked' });
   });
 
   test('is sent under another number where a copy of the profile took its own', async () => {

@@ -48,6 +48,9 @@ export interface ClientState {
   acked: number;
 }
 
+/** What is asked about once more, by id: the receipt it has, as text. */
+export type Again = ReadonlyMap<Id, string>;
+
 export interface LastContact {
   at: number | null;
   sentAt: number | null;
@@ -239,17 +242,21 @@ export class Outbox extends Dexie {
 
   /**
    * The next batch of what is due. One that is too large by itself is voided here and now, so that it can not stand
-   * in the way of the others. `unsent`: how many of them the server has not confirmed before.
+   * in the way of the others. `again`: what of them is confirmed already, with the receipt it has.
    */
   async batch(
     limit = MAX_BATCH,
     asked: ReadonlySet<Id> | null = null,
-  ): Promise<{ client: ClientState; mutations: Mutation[]; unsent: number }> {
+  ): Promise<{ client: ClientState; mutations: Mutation[]; again: Again }> {
     return this.transaction('rw', this.kv, this.mutations, async () => {
       const due = (await this.due(asked)).slice(0, limit);
       const mutations = await this.take(due);
-      const unsent = due.slice(0, mutations.length).filter((row) => row.state === 'unsent').length;
-      return { client: await this.client(), mutations, unsent };
+      const again = due.slice(0, mutations.length).filter((row) => row.state === 'acked');
+      return {
+        client: await this.client(),
+        mutations,
+        again: new Map(again.map((row) => [row.id, receiptText(row.receipt)])),
+      };
     });
   }
 
@@ -273,10 +280,10 @@ export class Outbox extends Dexie {
   // ---- what the server said ------------------------------------------------------------------------------------
 
   /**
-   * Notes receipts given to `client`. A receipt whose number or id is not ours changes nothing, nor does one that is
-   * known; what the server had lost and took again is told by a version above any it ever gave.
+   * Notes receipts given to `client`. A receipt whose number or id is not ours changes nothing. Nor does one for what
+   * has a receipt, unless that was asked about `again` with this very receipt in hand and the answer is another.
    */
-  async accept(client: Id, receipts: WireReceipt[]): Promise<Stored[]> {
+  async accept(client: Id, receipts: WireReceipt[], again: Again = new Map()): Promise<Stored[]> {
     return this.transaction('rw', this.kv, this.mutations, async () => {
       const state = await this.client();
       const changed: Stored[] = [];
@@ -285,7 +292,8 @@ export class Outbox extends Dexie {
         const row = await this.mutations.where('id').equals(id).first();
         if (!row || row.client !== client || row.seq !== seq) continue;
         highest = Math.max(highest, seq);
-        if (row.state === 'acked' && (row.receipt?.version ?? 0) >= (receipt.version ?? 0)) continue;
+        const had = row.state === 'acked' ? receiptText(row.receipt) : null;
+        if (had !== null && (again.get(id) !== had || receiptText(receipt) === had)) continue;
         const acked: Stored = { ...row, state: 'acked', ackedAt: Date.now(), receipt };
         await this.mutations.put(acked);
         changed.push(acked);
@@ -567,6 +575,10 @@ export class Outbox extends Dexie {
 
 function freshClient(id: Id = uuid()): ClientState {
   return { id, predecessor: null, nextSeq: 1, known: false, acked: 0 };
+}
+
+function receiptText(receipt: Stored['receipt']): string {
+  return `${receipt?.status} ${receipt?.code} ${receipt?.version}`;
 }
 
 export function onWire(row: Stored): Mutation {

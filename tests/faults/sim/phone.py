@@ -283,13 +283,14 @@ class Phone:
 
     def exchange(self, limit: int = 1000) -> Exchange:
         """One whole exchange: yields requests, is sent (status, body), or is thrown `Offline`."""
-        most, forks, again, pulling = MOST_IN_A_BATCH, 0, 0, True
+        most, forks, lacked, pulling = MOST_IN_A_BATCH, 0, 0, True
         asked: set[str] = set()  # what this exchange has carried: it need not be asked about again
         while True:
             box = self.outbox
             self._void_what_is_too_large()
             batch = (box.due(asked) if pulling else box.unsent())[:most]
-            fresh = sum(row.state == "unsent" for row in batch)
+            again = {row.id: row.receipt for row in batch if row.state == "acked"}
+            fresh = len(batch) - len(again)
             asked |= {row.id for row in batch}
             client, predecessor, acked = box.client, box.predecessor, box.acked
             token = self.replica.token
@@ -317,7 +318,7 @@ class Phone:
                 received = datetime.fromisoformat(body["received_at"])
                 self.offset_ms = round((received - sent_at).total_seconds() * 1000)
             if body.get("receipts"):
-                self.accept(client, body["receipts"])
+                self.accept(client, body["receipts"], again)
             if status == 200:
                 if not batch:
                     self.accept(client, [])
@@ -325,8 +326,8 @@ class Phone:
                 if lost:
                     if not self.resend_from(body["last_seq"] + 1):
                         self.fork(client)
-                    again += 1
-                    if again > MOST_FORKS:
+                    lacked += 1
+                    if lacked > MOST_FORKS:
                         return Ended("stopped")
                 self.upload_only = bool(body.get("upload_only"))
                 more = False
@@ -369,8 +370,16 @@ class Phone:
                 continue
             return Ended("busy" if status >= 500 or status == 429 else "stopped")
 
-    def accept(self, client: str, receipts: list[dict[str, Any]]) -> None:
-        """Note receipts given to `client`; one whose number or id is not ours changes nothing."""
+    def accept(
+        self,
+        client: str,
+        receipts: list[dict[str, Any]],
+        again: dict[str, dict[str, Any] | None] | None = None,
+    ) -> None:
+        """Note receipts given to `client`; one whose number or id is not ours changes nothing.
+
+        Nor does one for what has a receipt, unless that was asked about `again` with this very receipt in hand.
+        """
         self.storage()
         box = self.outbox
         by_id = {row.id: row for row in box.rows}
@@ -380,8 +389,7 @@ class Phone:
                 continue
             if box.client == client:
                 box.acked = max(box.acked, row.seq)
-            # What the server had lost and took again is told by a version above any it ever gave.
-            if row.receipt is None or receipt["version"] > row.receipt["version"]:
+            if row.receipt is None or row.receipt == (again or {}).get(row.id):
                 row.state, row.acked_at, row.receipt = "acked", self.wall(), receipt
         if box.client == client:
             box.known = True
