@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { resumeCheckOuts } from '../src/data/checkout';
 import * as data from '../src/data';
 import { commitAllDecisions, resumeDecisions } from '../src/data/decisions';
-import { leave, needDesk, rowsChanged, sitDown } from '../src/data/desk';
+import { leave, needDesk, rowsCame, sitDown } from '../src/data/desk';
 import { syncState } from '../src/data/exchange';
 import type { Me, Op, Role } from '../src/data/types';
 import type { WireReceipt } from '../src/data/wire';
@@ -58,7 +58,7 @@ async function comes(...rows: [kind: string, id: string, data: Record<string, un
     more: false,
     token: `t${version}`,
   };
-  await rowsChanged(desk, (await desk.replica.apply(page, token, client, new Set())) ?? []);
+  rowsCame(desk, (await desk.replica.apply(page, token, client, new Set())) ?? new Map());
 }
 async function decisions(): Promise<Record<string, unknown>[]> {
   const all = (await needDesk().outbox.all()).filter((m) => m.body.kind === 'decision');

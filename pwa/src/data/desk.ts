@@ -3,7 +3,7 @@ import { closeForGood } from './handle';
 import { decisionKey, type PendingDecision } from './matters';
 import { Model, references, type PendingCheckOut } from './model';
 import { Outbox, type DraftRow, type Draftless, type Stored, type WithDrafts } from './outbox';
-import { keyOf, Replica } from './replica';
+import { keyOf, Replica, type Row } from './replica';
 import { afterSave, relief, saving } from './storage';
 import { farewell, greet, heardOf, type TabNews } from './tabs';
 import { SaveError, type Id, type Me } from './types';
@@ -254,10 +254,11 @@ export async function outboxChanged(at: Desk, quiet = false): Promise<void> {
   if (!quiet) tell(at, { type: 'outbox' });
 }
 
-export async function rowsChanged(at: Desk, keys: string[], quiet = false): Promise<void> {
-  if (keys.length === 0) return;
-  announce(at.model.putRows(await at.replica.some(keys)));
-  if (!quiet) tell(at, { type: 'rows', keys });
+/** These rows were stored: memory takes them as they are, the other tabs read them. */
+export function rowsCame(at: Desk, rows: Map<string, Row | undefined>): void {
+  if (rows.size === 0) return;
+  announce(at.model.putRows(rows));
+  tell(at, { type: 'rows', keys: [...rows.keys()] });
 }
 
 /** Drafts that screens show (check-outs, decisions) are read anew. */
@@ -290,7 +291,7 @@ export function tell(at: Desk, news: News): void {
 
 async function hear(at: Desk, news: News): Promise<void> {
   if (desk !== at) return;
-  if (news.type === 'rows') await rowsChanged(at, news.keys, true);
+  if (news.type === 'rows') announce(at.model.putRows(await at.replica.some(news.keys)));
   else if (news.type === 'all') await allRowsChanged(at, true);
   else if (news.type === 'outbox') {
     await draftsChanged(at);

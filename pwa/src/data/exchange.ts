@@ -8,7 +8,7 @@ import {
   mutationsChanged,
   openDesk,
   outboxChanged,
-  rowsChanged,
+  rowsCame,
   ticks,
   type Desk,
 } from './desk';
@@ -16,6 +16,7 @@ import { isQuota } from './handle';
 import { references } from './model';
 import { MAX_BATCH, type Outbox } from './outbox';
 import { httpTransport } from './http';
+import type { Row } from './replica';
 import type { DeviceInfo, Id, SyncState } from './types';
 import type { PullPage, Reply, SyncRequest, Transport } from './wire';
 
@@ -59,11 +60,11 @@ export async function exchange(
   // Another tab gave the copy up: what lies in this one's memory is older, too.
   if (!(await replica.state()).complete && desk.model.holdsRows()) replica.rebuilt = true;
   let full = false;
-  let lacked = 0;
+  let again = 0;
   // What this exchange has carried: it need not be asked about again.
   const asked = new Set<Id>();
   for (;;) {
-    const { client, mutations, again } = await outbox.batch(limit, pulling ? asked : null);
+    const { client, mutations, unsent } = await outbox.batch(limit, pulling ? asked : null);
     for (const m of mutations) asked.add(m.id);
     const { token } = await replica.state();
     // What will still be here when this request is stored: that is what a board must say of this phone then.
@@ -89,7 +90,7 @@ export async function exchange(
     if (body.received_at) clock.learnOffset(body.received_at, startedMs, performance.now() - started);
     if (status < 500) say({ lastContactAt: Date.now(), offline: false, signInNeeded: status === 401 });
 
-    const acked = body.receipts?.length ? await outbox.accept(client.id, body.receipts, again) : [];
+    const acked = body.receipts?.length ? await outbox.accept(client.id, body.receipts) : [];
     if (acked.length > 0) say({ lastSentAt: Date.now() });
     // With a page to come, screens learn of both at once: what is parked, and what the server made of it.
     if (!body.pull) mutationsChanged(desk, acked);
@@ -104,7 +105,7 @@ export async function exchange(
       if (lost) {
         if (!(await outbox.resendFrom(lastSeq + 1))) await outbox.fork(client.id);
         await outboxChanged(desk);
-        if (++lacked > MOST_FORKS) return { how: 'stopped' };
+        if (++again > MOST_FORKS) return { how: 'stopped' };
       }
       let more = false;
       if (body.pull) {
@@ -115,7 +116,7 @@ export async function exchange(
         // Nor could a replica that was lost notice it.
         const anew = token === null ? client.acked > 0 : page.reset.some((s) => s.startsWith('person:'));
         if (anew && (await outbox.resendAll())) await outboxChanged(desk);
-        let changed: string[] | null = [];
+        let changed: Map<string, Row | undefined> | null = new Map();
         try {
           changed = await replica.apply(page, token, client.id, await neededBy(outbox));
         } catch (error) {
@@ -166,7 +167,7 @@ export async function exchange(
     if (status === 426) {
       say({ tooOld: true });
       // Too old to read, but what was written here is still taken.
-      if (!pulling || mutations.length === again.size) return { how: 'too-old' };
+      if (!pulling || unsent === 0) return { how: 'too-old' };
       pulling = false;
       continue;
     }
@@ -179,7 +180,7 @@ export async function exchange(
 async function pageChanged(
   desk: Desk,
   page: PullPage,
-  changed: string[],
+  changed: Map<string, Row | undefined>,
   client: Id,
   lost: boolean,
   asked: ReadonlySet<Id>,
@@ -190,7 +191,7 @@ async function pageChanged(
   if (replica.rebuilt && !page.more) {
     await allRowsChanged(desk);
     replica.rebuilt = false;
-  } else await rowsChanged(desk, changed);
+  } else rowsCame(desk, changed);
   if (page.more) return;
   say({ complete: true });
   if (!lost) mutationsChanged(desk, await outbox.settle(client, page.acked_seq, asked));

@@ -1,6 +1,7 @@
 import Dexie, { type Table } from 'dexie';
 import { closeForGood, lasting } from './handle';
 import type { Id } from './types';
+import { uuid } from './uuid';
 import type { PullPage, WireRow } from './wire';
 
 /** A row of the server as kept on the phone. */
@@ -25,6 +26,8 @@ export interface PullState {
   complete: boolean;
   /** A page of a pull that has not come to rest was the last one. */
   resting: boolean;
+  /** Of a first pull under way: names the page applied last. */
+  page?: Id;
 }
 interface SeenRow {
   key: string;
@@ -54,6 +57,12 @@ export class Replica extends Dexie {
 
   /** It was thrown away while in use: what lies in memory is older, and is taken anew once a pull comes to rest. */
   rebuilt = false;
+
+  /**
+   * While everything is read for the first time: the page this tab applied last, and the keys of all rows there can be
+   * since it began with none. Rows that cannot be there need not be looked for, each with a request of its own.
+   */
+  private reading: { page: Id; keys: Set<string> } | null = null;
 
   private constructor(name: string) {
     super(name);
@@ -114,18 +123,19 @@ export class Replica extends Dexie {
    *
    * `since` is the token the page was asked with: another tab may have been quicker, then nothing is applied and
    * null comes back. `needed` are keys which unacknowledged mutations refer to; such rows stay although no scope
-   * holds them. Returns the keys that changed.
+   * holds them. Returns what changed, by key: the row as it is now, or undefined where it is gone.
    */
   async apply(
     page: PullPage,
     since: string | null,
     client: Id,
     needed: ReadonlySet<string>,
-  ): Promise<string[] | null> {
-    return this.transaction('rw', this.kv, this.rows, async () => {
+  ): Promise<Map<string, Row | undefined> | null> {
+    let reading: Replica['reading'] = null;
+    const done = await this.transaction('rw', this.kv, this.rows, async () => {
       const before = await this.state();
       if (before.token !== since) return null;
-      const changed = new Set<string>();
+      const changed = new Map<string, Row | undefined>();
 
       for (const scope of page.drop) await this.leave([scope, `~${scope}`], needed, changed);
       for (const scope of page.reset) {
@@ -139,20 +149,24 @@ export class Replica extends Dexie {
           });
       }
 
-      const held = await this.rows.bulkGet(page.rows.map((r) => [r.kind, r.id] as [string, string]));
-      const latest = new Map<string, Row | undefined>();
-      page.rows.forEach((wire, i) => {
+      const possible = await this.possible(before);
+      const keys = new Set(page.rows.map((wire) => keyOf(wire.kind, wire.id)));
+      const latest = await this.some([...keys].filter((key) => possible?.has(key) ?? true));
+      for (const wire of page.rows) {
         const key = keyOf(wire.kind, wire.id);
-        latest.set(key, merge(latest.has(key) ? latest.get(key) : held[i], wire));
-      });
+        latest.set(key, merge(latest.get(key), wire));
+      }
       const put: Row[] = [];
       const gone: [string, string][] = [];
       for (const [key, row] of latest) {
-        changed.add(key);
-        if (row === undefined) continue;
-        if (row.scopes.length > 0) put.push(without(row));
-        else if (needed.has(key)) put.push({ ...row, orphan: 1 });
-        else gone.push([row.kind, row.id]);
+        if (row && (row.scopes.length > 0 || needed.has(key))) {
+          const kept: Row = row.scopes.length > 0 ? without(row) : { ...row, orphan: 1 };
+          put.push(kept);
+          changed.set(key, kept);
+          continue;
+        }
+        changed.set(key, undefined);
+        if (row) gone.push([row.kind, row.id]);
       }
       await this.rows.bulkPut(put);
       await this.rows.bulkDelete(gone);
@@ -165,7 +179,7 @@ export class Replica extends Dexie {
         for (const row of orphans) {
           const key = keyOf(row.kind, row.id);
           if (needed.has(key)) continue;
-          changed.add(key);
+          changed.set(key, undefined);
           await this.rows.delete([row.kind, row.id]);
         }
       }
@@ -177,9 +191,23 @@ export class Replica extends Dexie {
         complete: before.complete || !page.more,
         resting: !page.more,
       };
+      if (possible && !after.complete) {
+        after.page = uuid();
+        reading = { page: after.page, keys: possible };
+        for (const key of keys) possible.add(key);
+      }
       await this.kv.put({ key: 'pull', value: after });
-      return [...changed];
+      return changed;
     });
+    this.reading = reading;
+    return done;
+  }
+
+  /** Keys of all rows there can be, where that is known: in a first reading that this tab began, and nobody went on with. */
+  private async possible(before: PullState): Promise<Set<string> | null> {
+    if (before.complete) return null;
+    if (this.reading && this.reading.page === before.page) return this.reading.keys;
+    return (await this.rows.count()) === 0 ? new Set() : null;
   }
 
   /** Removes own visits that are over and whose day is before `first`: the server's window slides without any write. */
@@ -194,17 +222,23 @@ export class Replica extends Dexie {
     });
   }
 
-  private async leave(names: string[], needed: ReadonlySet<string>, changed: Set<string>): Promise<void> {
+  private async leave(
+    names: string[],
+    needed: ReadonlySet<string>,
+    changed: Map<string, Row | undefined>,
+  ): Promise<void> {
     const rows = await this.rows.where('scopes').anyOf(names).distinct().toArray();
     const put: Row[] = [];
     const gone: [string, string][] = [];
     for (const row of rows) {
       const scopes = row.scopes.filter((s) => !names.includes(s));
       const key = keyOf(row.kind, row.id);
-      if (scopes.length > 0) put.push({ ...row, scopes });
-      else if (needed.has(key)) put.push({ ...row, scopes, orphan: 1 });
-      else {
-        changed.add(key);
+      if (scopes.length > 0 || needed.has(key)) {
+        const kept: Row = scopes.length > 0 ? { ...row, scopes } : { ...row, scopes, orphan: 1 };
+        put.push(kept);
+        if (changed.has(key)) changed.set(key, kept);
+      } else {
+        changed.set(key, undefined);
         gone.push([row.kind, row.id]);
       }
     }
