@@ -1,4 +1,4 @@
-"""A visit logged without signal is in the rep's score at once, down to itself, and in the manager's table once it is sent."""
+"""A visit logged without signal is in the rep's score at once, down to itself, and in the lead's table once it is sent."""
 
 from __future__ import annotations
 
