@@ -72,7 +72,7 @@ class Ticker:
         with app.app_context():
             self._config = config()
         for name, address in self._config.channels.items():
-            if not is_address(address):
+            if not is_address(address):  # a wrong one is said at the start, and not when somebody needs it
                 log.error("the channel %s leads nowhere: Apprise does not know its address", name)
 
     def run(self, stop: threading.Event) -> None:

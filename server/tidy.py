@@ -18,16 +18,14 @@ from server.exchange.apply import lock_head
 from server.exchange.model import Position
 from server.people.model import Head, Invite, Organisation, Session, SignInAttempt
 from server.push.model import Attempt, Delivery
-from server.reminders.model import Reminder
+from server.reminders.model import Outreach, OutreachAttempt, Reminder
+from server.reminders.schedule import LONG_AGO as TOLD_LIVE
 
 TOMBSTONES_LIVE = timedelta(days=180)
 """How long a phone may be away and still be told by itself what went; after that it reads its scopes again."""
 
 LINKS_LIVE = timedelta(days=30)
 """How long a link that was used or ran out is still known, to say of it that it was."""
-
-TOLD_LIVE = timedelta(days=30)
-"""How long it is known which reminder was told when, and how each device was reached."""
 
 AT_ONCE = 500
 """So many rows are one transaction, so that no push waits long."""
@@ -73,6 +71,10 @@ def tidy(now: datetime, store: Store | None = None) -> Tidied:
         connection.execute(delete(Attempt).where(Attempt.begun_at < now - TOLD_LIVE))
         connection.execute(
             delete(Delivery).where(Delivery.state != "waiting", Delivery.ends_at < now - TOLD_LIVE)
+        )
+        connection.execute(delete(OutreachAttempt).where(OutreachAttempt.begun_at < now - TOLD_LIVE))
+        connection.execute(
+            delete(Outreach).where(Outreach.state != "waiting", Outreach.ends_at < now - TOLD_LIVE)
         )
     return Tidied(tombstones, sessions, links, store.collect(now) if store else 0, told)
 

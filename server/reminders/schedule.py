@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from server.exchange.work import Row, Work
 
 LIMIT = "visit_open_h"
-"""The setting of an organisation that says after how many hours a running visit is asked after."""
+"""The setting of an organisation that says after how many hours a running visit is asked after: a number, or one for each
+kind of visit by its code, with `*` for the others."""
 
 AT_ONCE = ("follow_up_assigned", "comment", "series_ends")
 """Kinds that are owed for something that happened, and stay owed whatever becomes of the thing until they are told."""
@@ -181,6 +182,8 @@ def _of_visit(work: Work, row: Row, wishes: dict[str, Wishes]) -> Iterator[Owed]
         return
     began = (row.columns.get("clock") or {}).get("check_in")
     hours = work.settings.get(LIMIT)
+    if isinstance(hours, dict):
+        hours = hours.get(values.get("kind") or "*", hours.get("*"))
     limit = (
         timedelta(hours=hours) if isinstance(hours, int | float) and 0 < hours < 1000 else rules.OPEN_LIMIT
     )

@@ -13,8 +13,13 @@ from server.db import reading, writing
 from server.exchange.check import check
 from server.exchange.model import Journal, Position
 from server.people.model import Head, Invite
+from server.push.deliver import claim, record
+from server.push.model import Attempt, Delivery
+from server.push.send import Sent
+from server.reminders.model import Outreach, Reminder
 from server.tidy import collect, tidy
 from tests.commands import Commands
+from tests.office import Office, london
 from tests.world import Phone, World
 
 
@@ -146,6 +151,24 @@ def test_links_that_ran_out_go_and_those_that_still_open_stay(world: World) -> N
                 digest = auth.digest_of(auth.new_secret(world.org))
                 connection.execute(insert(Invite), [common | row | {"digest": digest}])
         assert tidy(now).links == 2
+
+
+def test_how_reminders_of_a_month_ago_were_told_goes_and_their_notices_stay(world: World) -> None:
+    office = Office(world)
+    office.subscribe("rob")
+    office.promise()
+    office.promise(due_time="20:00")
+    assert office.tell(london(14, 30), "mail") == 1
+    with world.app.app_context():
+        claimed = claim(world.org, london(14, 31), 10, timedelta(minutes=1))
+        record(world.org, [(each, Sent("sent", 201)) for each in claimed], london(14, 31), lambda: 1.0)
+        assert tidy(london(14, 30, days=29)).reminders == 0
+        with writing() as connection:
+            connection.execute(update(Outreach).values(state="sent"))
+        assert tidy(london(14, 30, days=33)).reminders == 1
+    assert len(office.inbox(office.rob)) == 1
+    assert [office.rows(model) for model in (Delivery, Attempt, Outreach)] == [[], [], []]
+    assert {row["state"] for row in office.rows(Reminder)} == {"waiting"}
 
 
 def test_the_command_says_what_it_threw_away_half_uploads_too(

@@ -202,6 +202,15 @@ def test_a_planned_visit_that_did_not_start_and_one_that_runs_on_are_asked_after
     assert [each["rule"] for each in office.inbox(office.rob)] == ["plan_not_started"]
 
 
+def test_a_running_visit_is_asked_after_when_its_kind_is_over_time(office: Office) -> None:
+    office.world.create("setting", "limit", key="visit_open_h", value={"store_call": 1, "*": 2})
+    begun = datetime.now(UTC) - timedelta(minutes=5)
+    for kind, hours in (("store_call", 1), ("sales_call", 2)):
+        office.rob.push(office.rob.check_in(office.shop, begun, kind=kind))
+        limits = sorted(at for rule, at in office.waiting() if rule == "visit_open")
+        assert abs(limits[-1] - begun - timedelta(hours=hours)) < timedelta(seconds=2)
+
+
 def test_digests_come_daily_at_their_time_and_only_with_something_to_say(office: Office) -> None:
     world = office.world
     with world.app.app_context():
