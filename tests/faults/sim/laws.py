@@ -37,6 +37,9 @@ def acknowledged_work_survives(play: Play, tables: Tables) -> Iterator[str]:
     there = {entry["mutation_id"] for entry in tables.journal}
     kept = {row.id for phone in play.phones.values() for row in phone.outbox.rows}
     waiting = {row.id for phone in play.phones.values() for row in phone.outbox.unsent()}
+    # A device that is revoked and signed out is told nothing any more: what it has stays on it, for the rescue file.
+    shut_out = [phone for phone in play.phones.values() if play.is_shut_out(phone)]
+    waiting |= {row.id for phone in shut_out for row in phone.outbox.rows}
     for entry in play.ledger.values():
         if entry.id in there:
             continue

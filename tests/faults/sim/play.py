@@ -476,6 +476,10 @@ class Play:
             ).first()
         return bool(found and found[0])
 
+    def is_shut_out(self, phone: Phone) -> bool:
+        """Whether it is not even let in to send: revoked, and its session is over."""
+        return bool(phone.ended and phone.ended.how == "sign-in") and self.revoked(phone)
+
     def oldest_day(self) -> str:
         """The first day of own visits that a phone still holds."""
         return (self.house.now - timedelta(days=VIEW_DAYS)).date().isoformat()
