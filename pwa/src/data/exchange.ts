@@ -60,11 +60,11 @@ export async function exchange(
   // Another tab gave the copy up: what lies in this one's memory is older, too.
   if (!(await replica.state()).complete && desk.model.holdsRows()) replica.rebuilt = true;
   let full = false;
-  let again = 0;
+  let lacked = 0;
   // What this exchange has carried: it need not be asked about again.
   const asked = new Set<Id>();
   for (;;) {
-    const { client, mutations, unsent } = await outbox.batch(limit, pulling ? asked : null);
+    const { client, mutations, again } = await outbox.batch(limit, pulling ? asked : null);
     for (const m of mutations) asked.add(m.id);
     const { token } = await replica.state();
     // What will still be here when this request is stored: that is what a board must say of this phone then.
@@ -90,7 +90,7 @@ export async function exchange(
     if (body.received_at) clock.learnOffset(body.received_at, startedMs, performance.now() - started);
     if (status < 500) say({ lastContactAt: Date.now(), offline: false, signInNeeded: status === 401 });
 
-    const acked = body.receipts?.length ? await outbox.accept(client.id, body.receipts) : [];
+    const acked = body.receipts?.length ? await outbox.accept(client.id, body.receipts, again) : [];
     if (acked.length > 0) say({ lastSentAt: Date.now() });
     // With a page to come, screens learn of both at once: what is parked, and what the server made of it.
     if (!body.pull) mutationsChanged(desk, acked);
@@ -105,7 +105,7 @@ export async function exchange(
       if (lost) {
         if (!(await outbox.resendFrom(lastSeq + 1))) await outbox.fork(client.id);
         await outboxChanged(desk);
-        if (++again > MOST_FORKS) return { how: 'stopped' };
+        if (++lacked > MOST_FORKS) return { how: 'stopped' };
       }
       let more = false;
       if (body.pull) {
@@ -167,7 +167,7 @@ export async function exchange(
     if (status === 426) {
       say({ tooOld: true });
       // Too old to read, but what was written here is still taken.
-      if (!pulling || unsent === 0) return { how: 'too-old' };
+      if (!pulling || mutations.length === again.size) return { how: 'too-old' };
       pulling = false;
       continue;
     }
