@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 # Tags of the connection's frames: https://chromium.googlesource.com/chromium/src/+/main/google_apis/gcm/base/mcs_util.h
-HEARTBEAT, HEARTBEAT_ACK, LOGIN_ANSWER, DATA = 0, 1, 3, 8
+HEARTBEAT, HEARTBEAT_ACK, LOGIN_ANSWER, RECEIPT, DATA = 0, 1, 3, 7, 8
 RECEIVED = 10
 """The field of a login that names the messages which arrived."""
 PREFERENCES = '{"profile": {"default_content_setting_values": {"notifications": 1}}}'
@@ -63,8 +63,8 @@ def _frame(tag: int, body: bytes) -> bytes:
 class BrowserPush:
     """Serves until `close`. `switches` are what Chromium is started with, `base` takes messages as a push service does.
 
-    `taken` counts the messages that were accepted. Each is kept until the browser has named it at a login: a connection may
-    go down with what was written to it, which a browser that starts does once.
+    `taken` counts the messages that were accepted. Each is kept until the browser has said that it has it: a
+    connection may go down with what was written to it, as the first one of a browser that starts does.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -153,12 +153,12 @@ class BrowserPush:
     # -- over the browser's connection ---------------------------------------------------------------------------------
 
     def _post(self, to: dict[str, str], sealed: bytes) -> None:
-        """A data message: id, from, category, what it is for and how it is sealed, persistent id, raw data."""
+        """A data message: id, from, category, what it is for and how it is sealed, persistent id, raw data, answer now."""
         message = _field(2, uuid.uuid4().hex) + _field(3, to["sender"]) + _field(5, to["app"])
         for key, value in (("subtype", to["X-subtype"]), ("content-encoding", "aes128gcm")):
             message += _field(7, _field(1, key) + _field(2, value))
         name = uuid.uuid4().hex
-        message += _field(9, name) + _field(21, sealed)
+        message += _field(9, name) + _field(21, sealed) + _field(24, 1)
         with self._lock:
             self.taken += 1
             self._kept[name] = _frame(DATA, message)
@@ -198,6 +198,10 @@ class BrowserPush:
             for tag, _ in frames:
                 if tag == HEARTBEAT:
                     connection.sendall(_frame(HEARTBEAT_ACK, b""))
+                elif tag == RECEIPT:
+                    with self._lock:
+                        for name in self._handed:
+                            self._kept.pop(name, None)
 
 
 def _texts(message: bytes, field: int) -> Iterator[str]:
