@@ -276,7 +276,10 @@ describe('what was confirmed and never seen', () => {
     const [other] = await two.save(change('v2', 'create', []));
     await two.exchange(server);
     // Now it is unsent in truth, and said to be.
-    expect((await carried(one, server)).map(([ids]) => ids)).toEqual([[id], [id]]);
+    expect(await carried(one, server)).toEqual([
+      [[id], 0],
+      [[id], 1],
+    ]);
     expect(server.state.applied.map((m) => m.id)).toEqual([other, id]);
     expect(await one.held()).toEqual(server.visible());
   });
