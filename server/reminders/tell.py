@@ -131,7 +131,14 @@ def tell_within(
                 told.setdefault(reader.id, []).append(Told(row["id"], row["rule"], about, words))
     notices = {reader: notice_of(org_id, reader, each, now) for reader, each in told.items()}
     _write(connection, org_id, list(notices.values()), now)
-    _owe(connection, org_id, notices, people, now)
+    # Of several readers of one reminder some may be asleep: it stands in their inbox, and shows itself in the morning.
+    shown = {
+        reader: min(
+            rules.disturb_at(now, people[reader].wishes, people[reader].zone, rule) for rule in _rules(some)
+        )
+        for reader, some in told.items()
+    }
+    _owe(connection, org_id, notices, people, shown, now)
     if offered is not None and notices:
         slug = connection.execute(select(Organisation.slug).where(Organisation.id == org_id)).scalar_one()
         if names := offered(slug):
@@ -234,9 +241,14 @@ def _write(connection: Connection, org_id: str, notices: list[Change], now: date
 
 
 def _owe(
-    connection: Connection, org_id: str, notices: Mapping[str, Change], people: People, now: datetime
+    connection: Connection,
+    org_id: str,
+    notices: Mapping[str, Change],
+    people: People,
+    shown: Mapping[str, datetime],
+    now: datetime,
 ) -> None:
-    """Owe each notice to each device of its reader that is still heard of."""
+    """Owe each notice to each device of its reader that is still heard of, not before it may be `shown`."""
     devices = connection.execute(
         select(Subscription.id, Subscription.person_id, Subscription.rest_until).where(
             reachable(org_id), Subscription.person_id.in_(list(notices))
@@ -260,8 +272,8 @@ def _owe(
                 "subscription_id": device,
                 "payload": payload_of(notice, somebody, unread.get(reader, 1)),
                 "urgency": rule.urgency,
-                "due_at": max(now, rest_until or now),
-                "ends_at": now + rule.lasts,
+                "due_at": max(shown[reader], rest_until or now),
+                "ends_at": shown[reader] + rule.lasts,
                 "state": "waiting",
                 "attempts": 0,
             }

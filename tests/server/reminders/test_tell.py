@@ -281,6 +281,20 @@ def test_the_journal_tells_the_inbox_too(office: Office) -> None:
         assert check(connection, office.world.org) == []
 
 
+def test_of_two_managers_the_one_who_sleeps_is_shown_it_in_the_morning(office: Office) -> None:
+    office.world.person("max", "manager", "north")
+    for who in ("mia", "max"):
+        office.subscribe(who)
+    office.wish("max", quiet_from="14:00", quiet_to="17:00")
+    office.promise()
+    for hour in (14, 15):
+        office.tell(london(hour, 30))
+    office.tell(london(15, 0, days=1))
+    due = {row["due_at"] for row in office.deliveries()}
+    assert due == {london(15, 0, days=1), london(17, 0, days=1)}
+    assert [each["rule"] for each in office.inbox(office.world.phone("max"))] == ["escalation"]
+
+
 # --- what people say --------------------------------------------------------------------------------------------------
 
 
