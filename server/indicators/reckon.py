@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -68,6 +67,7 @@ class Book:
     schemes: list[Held] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     off: dict[str | None, frozenset[date]] = field(default_factory=dict)
+    _everybodys: Calendar | None = None
 
     @property
     def weekdays(self) -> frozenset[int]:
@@ -84,8 +84,10 @@ class Book:
     def calendar(self, person: Rated | None) -> Calendar:
         """Which days are worked by somebody, or by a team."""
         off = self.off.get(None, frozenset())
-        if person is None:
-            return Calendar(self.weekdays, off)
+        if self._everybodys is None:
+            self._everybodys = Calendar(self.weekdays, off)
+        if person is None or not (person.joined or person.left or person.id in self.off):
+            return self._everybodys
         return Calendar(self.weekdays, off | self.off.get(person.id, frozenset()), person.joined, person.left)
 
     def scheme_in(self, role: str | None, team_id: str | None, period: Period) -> Held | None:
@@ -206,6 +208,7 @@ def scores_of(book: Book, people: Sequence[Rated], period: Period) -> dict[str, 
     values = _values(book, todays, spans["values"]) if spans["values"] else {}
     wanted = _wanted(book, IndicatorTarget.person_id, todays.keys())
     found = {}
+    spread: Spread = {}
     for person in rated:
         by = held[person.id]
         assert by is not None
@@ -216,7 +219,7 @@ def scores_of(book: Book, people: Sequence[Rated], period: Period) -> dict[str, 
                 actuals[each.code] = of_values(each, values.get(person.id, ()), own[each.code])
             else:
                 actuals[each.code] = facts[own[each.code]][person.id][each.code]
-        targets = _targets(by.scheme, own, wanted.get(person.id, {}), book.calendar(person))
+        targets = _targets(book, by.scheme, own, wanted.get(person.id, {}), person, spread)
         found[person.id] = score(by.scheme, period, own, targets, actuals)
     return found
 
@@ -232,7 +235,7 @@ def score_by(book: Book, person: Rated, period: Period, held: Held) -> Score:
     own = _periods(book, held.scheme, period)
     today = day_of(book.as_of, person.zone)
     wanted = _wanted(book, IndicatorTarget.person_id, [person.id]).get(person.id, {})
-    targets = _targets(held.scheme, own, wanted, book.calendar(person))
+    targets = _targets(book, held.scheme, own, wanted, person, {})
     actuals = _measured(book, held.scheme, own, [person.id], today)
     return score(held.scheme, period, own, targets, actuals)
 
@@ -248,7 +251,7 @@ def score_of_team(
     ids = [person.id for person in people]
     today = day_of(book.as_of, book.zone)
     wanted = _wanted(book, IndicatorTarget.team_id, [team_id]).get(team_id, {})
-    targets = _targets(held.scheme, own, wanted, book.calendar(None))
+    targets = _targets(book, held.scheme, own, wanted, None, {})
     if evidence:
         actuals = _measured(book, held.scheme, own, ids, today)
     else:
@@ -313,8 +316,11 @@ def _values(book: Book, people: Iterable[str], spans: Iterable[Period]) -> dict[
     return found
 
 
-Typed = dict[str, tuple[Wanted, ...]]
-"""Indicator -> what was typed for it."""
+Typed = dict[str, tuple[tuple[str, str, str], ...]]
+"""Indicator -> what was typed for it: kind of period, its first day, amount."""
+
+Spread = dict[Any, Any]
+"""What was typed, for whose days -> what that comes to: many people are wanted the same in the same days."""
 
 
 def _wanted(book: Book, whose: Any, ids: Collection[str]) -> dict[str, Typed]:
@@ -327,36 +333,39 @@ def _wanted(book: Book, whose: Any, ids: Collection[str]) -> dict[str, Typed]:
     ).where(IndicatorTarget.org_id == book.org_id, whose.is_not(None), IndicatorTarget.status == "held")
     if len(ids) <= 200:
         statement = statement.where(whose.in_(ids))
-    rows: dict[str, dict[str, list[Wanted]]] = {}
-    for one, indicator, kind, starts_on, amount in book.connection.execute(statement):
-        period = _period(kind, starts_on, book.week_start)
-        rows.setdefault(one, {}).setdefault(indicator, []).append(Wanted(period, _fraction(amount)))
-    return {one: {code: tuple(some) for code, some in typed.items()} for one, typed in rows.items()}
-
-
-@lru_cache(maxsize=4096)
-def _period(kind: str, starts_on: str, week_start: int) -> Period:
-    return period_of(kind, date.fromisoformat(starts_on), week_start)
-
-
-@lru_cache(maxsize=4096)
-def _fraction(amount: str) -> Fraction:
-    return Fraction(amount)
+    found: dict[str, Typed] = {}
+    for one, indicator, *typed in book.connection.execute(statement):
+        of_one = found.setdefault(one, {})
+        of_one[indicator] = (*of_one.get(indicator, ()), tuple(typed))
+    return found
 
 
 def _targets(
-    scheme: Scheme, own: Mapping[str, Period], typed: Typed, calendar: Calendar
+    book: Book,
+    scheme: Scheme,
+    own: Mapping[str, Period],
+    typed: Typed,
+    person: Rated | None,
+    spread: Spread,
 ) -> dict[str, Target]:
-    found = {}
+    if scheme.id not in spread:
+        spread[scheme.id] = with_defaults({}, scheme)
+    found = dict(spread[scheme.id])
+    if not typed:
+        return found
+    calendar = book.calendar(person)
     for each in scheme.indicators:
-        if wanted := typed.get(each.code):
-            target = _target(own[each.code], wanted, calendar, level_of(each))
+        rows = typed.get(each.code)
+        if rows:
+            key = (id(calendar), scheme.id, each.code, rows)
+            if key not in spread:
+                held = [
+                    Wanted(period_of(kind, date.fromisoformat(first), book.week_start), Fraction(amount))
+                    for kind, first, amount in rows
+                ]
+                spread[key] = target_of(own[each.code], held, calendar, level=level_of(each))
+                spread[id(calendar)] = calendar  # kept, so that nothing else gets its id
+            target = spread[key]
             if target is not None:
                 found[each.code] = target
-    return with_defaults(found, scheme)
-
-
-@lru_cache(maxsize=4096)
-def _target(period: Period, wanted: tuple[Wanted, ...], calendar: Calendar, level: bool) -> Target | None:
-    """Many people are wanted the same in the same days."""
-    return target_of(period, wanted, calendar, level=level)
+    return found

@@ -6,10 +6,12 @@ weights can move the last digit. Decimals come in, decimals go out. Source: PROD
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from math import gcd
+from typing import NamedTuple
 
 from server.indicators.periods import Period
 
@@ -88,8 +90,10 @@ class Evidence:
     not_counted: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Actual:
+NO_EVIDENCE = Evidence()
+
+
+class Actual(NamedTuple):
     """What was measured: `part` ÷ `whole`, exactly; `whole` 0 says that there was no case.
 
     `reasons` are told with the reading, `unapproved` is a sum that waits for a word and does not count.
@@ -97,13 +101,12 @@ class Actual:
 
     part: Decimal | int
     whole: Decimal | int = 1
-    evidence: Evidence = Evidence()
+    evidence: Evidence = NO_EVIDENCE
     reasons: tuple[str, ...] = ()
     unapproved: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """The amount wanted in the reading's period, as an exact fraction `part` ÷ `whole`; reasons are told."""
 
     part: Decimal | int
@@ -111,8 +114,7 @@ class Target:
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One indicator's contribution. Numbers are rounded half-even to `PLACES`; `attainment` None says that it was left out.
 
     `weight` as the scheme has it; `share` of 100 after normalising and leaving out; `points` = share x attainment.
@@ -149,6 +151,7 @@ Exact = tuple[int, int]
 """Numerator and denominator, the latter above 0."""
 
 
+@lru_cache(maxsize=1 << 16)
 def exact(part: Decimal | int, whole: Decimal | int = 1) -> Exact:
     """`part` ÷ `whole` as a fraction of whole numbers; raises ZeroDivisionError."""
     over, under = (part, 1) if isinstance(part, int) else part.as_integer_ratio()
@@ -160,6 +163,7 @@ def exact(part: Decimal | int, whole: Decimal | int = 1) -> Exact:
     return (over * d, under * n) if n > 0 else (-over * d, under * -n)
 
 
+@lru_cache(maxsize=1 << 16)  # of a thousand people many have the same numbers
 def rounded(over: int, under: int, places: int = PLACES) -> Decimal:
     """A fraction (`under` > 0) to so many decimal places, half to even."""
     whole, rest = divmod(over * 10**places, under)
@@ -204,13 +208,15 @@ def score(
     score's), `targets` and `actuals` in that period; missing ones are left out with NO_TARGET, NO_CASES.
     """
     weights = [exact(each.weight) for each in scheme.indicators]
-    all_in = _sum(weights)
+    all_in = _sum(tuple(weights))
     measured: list[tuple[Exact | None, tuple[str, ...]]] = []
     for each in scheme.indicators:
         measured.append(
             _measured(each, each.cap or scheme.cap, targets.get(each.code), actuals.get(each.code))
         )
-    kept = _sum([weight for weight, (found, _) in zip(weights, measured, strict=True) if found is not None])
+    kept = _sum(
+        tuple(weight for weight, (found, _) in zip(weights, measured, strict=True) if found is not None)
+    )
     general = []
     if all_in[0] != 100 * all_in[1]:
         general.append("NORMALISED")
@@ -221,17 +227,17 @@ def score(
     for each, weight, (found, said) in zip(scheme.indicators, weights, measured, strict=True):
         share: Exact = (0, 1)
         points: Exact = (0, 1)
-        reasons = set(said)
+        reasons = said
         if found is not None and kept[0]:
-            share = _short(100 * weight[0] * kept[1], weight[1] * kept[0])
+            share = _share(weight, kept)
             points = _short(share[0] * found[0], share[1] * found[1])
             sum_of_points = _short(
                 sum_of_points[0] * points[1] + points[0] * sum_of_points[1], sum_of_points[1] * points[1]
             )
-            reasons.update(general)
+            reasons = (*said, *general)
         own = periods.get(each.code, period)
-        if own != period:
-            reasons.add("OWN_PERIOD")
+        if own is not period and own != period:
+            reasons = (*reasons, "OWN_PERIOD")
         readings.append(_reading(each, own, targets, actuals, found, share, points, reasons))
     total = rounded(*sum_of_points, 2) if kept[0] else None
     return Score(
@@ -269,7 +275,7 @@ def _reading(
     found: Exact | None,
     share: Exact,
     points: Exact,
-    reasons: set[str],
+    reasons: tuple[str, ...],
 ) -> Reading:
     target, actual = targets.get(indicator.code), actuals.get(indicator.code)
     measured = actual is not None and bool(actual.whole)
@@ -283,13 +289,26 @@ def _reading(
         None if found is None else rounded(*found),
         rounded(*share),
         rounded(*points),
-        tuple(code for code in REASONS if code in reasons),
-        actual.evidence if actual else Evidence(),
+        _in_order(reasons) if reasons else (),
+        actual.evidence if actual else NO_EVIDENCE,
         actual.unapproved if actual else None,
     )
 
 
-def _sum(numbers: Sequence[Exact]) -> Exact:
+@lru_cache(maxsize=1024)
+def _in_order(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Each once, in the order in which they are told."""
+    return tuple(code for code in REASONS if code in reasons)
+
+
+@lru_cache(maxsize=1024)
+def _share(weight: Exact, kept: Exact) -> Exact:
+    """A weight's part of 100, of the weights that were kept."""
+    return _short(100 * weight[0] * kept[1], weight[1] * kept[0])
+
+
+@lru_cache(maxsize=1024)
+def _sum(numbers: tuple[Exact, ...]) -> Exact:
     over, under = 0, 1
     for n, d in numbers:
         over, under = over * d + n * under, under * d
