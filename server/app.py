@@ -42,7 +42,10 @@ from server.visits.routes import blueprint as visits
 
 log = logging.getLogger("rounds")
 
-BLUEPRINTS = (people, exchange, board, customers, visits, follow_ups, blobs, push, reminders, calendar, scores)
+BLUEPRINTS = (
+    *(people, exchange, board, customers, visits, follow_ups, blobs, push, reminders, calendar, scores),
+    *(values_blueprint, targets_blueprint),
+)
 
 CSP = "; ".join(
     (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
@@ -19,8 +19,6 @@ from server.indicators import importing
 from server.people.admin import Refused, system
 
 MOST_SHOWN = 20
-
-Made = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -89,7 +87,7 @@ def values_import(file: Path, status: str, **options: Any) -> None:
 
     Rows with an error are left out and named with line, column and code; all others are imported. Exit code 1 if one was.
     """
-    _import(file, "value", importing.VALUE_COLUMNS, ("person", "on", "amount"), status=status, **options)
+    _import(file, "value", status=status, **options)
 
 
 @click.group("targets")
@@ -110,14 +108,12 @@ def targets_import(file: Path, **options: Any) -> None:
     A target that differs from the one held replaces it; the same file again changes nothing. Rows with an error are left
     out and named with line, column and code; all others are imported. Exit code 1 if one was left out.
     """
-    _import(file, "target", importing.TARGET_COLUMNS, ("amount",), status="held", **options)
+    _import(file, "target", status="held", **options)
 
 
 def _import(
     file: Path,
     kind: str,
-    known: Mapping[str, tuple[str, ...]],
-    needed: Sequence[str],
     *,
     told: Sequence[str],
     indicator: str | None,
@@ -146,7 +142,7 @@ def _import(
         chinese = of["locale"] == "zh-Hans"
         sign = {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)
         sheet = open_sheet(data, encoding, sign, "gb18030" if chinese else "cp1252")
-        where = importing.columns(sheet.header, mapping, known, needed)
+        where = importing.columns(sheet.header, mapping, *importing.TABLES[kind])
         plan_of = importing.plan_values if kind == "value" else importing.plan_targets
         with reading() as connection:
             plan = plan_of(connection, of["id"], sheet, where, standing)
@@ -176,7 +172,7 @@ def _import(
                 "unchanged": plan.unchanged + (report.unchanged if report else 0),
                 "to_write": len(plan.steps),
                 "failed": len(failed),
-                "errors": [error(trouble) for trouble in failed],
+                "errors": [importing.error(trouble) for trouble in failed],
             }
         )
     elif report is not None:
@@ -187,17 +183,6 @@ def _import(
         )
     if failed:
         sys.exit(1)
-
-
-def error(trouble: importing.Trouble) -> dict[str, Any]:
-    """Why a row was left out, as JSON."""
-    return {
-        "line": trouble.line,
-        "column": trouble.column,
-        "code": trouble.code,
-        "why": trouble.why,
-        "cells": list(trouble.cells),
-    }
 
 
 def _say_failed(failed: Sequence[importing.Trouble]) -> None:

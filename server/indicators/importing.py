@@ -137,6 +137,24 @@ TARGET_COLUMNS: Mapping[str, tuple[str, ...]] = {
 """Field -> headers that are understood without being told, besides its own name."""
 
 
+TABLES: Mapping[str, tuple[Mapping[str, tuple[str, ...]], tuple[str, ...]]] = {
+    "value": (VALUE_COLUMNS, ("person", "on", "amount")),
+    "target": (TARGET_COLUMNS, ("amount",)),
+}
+"""Kind -> its columns, and those without which no row says anything."""
+
+
+def error(trouble: Trouble) -> dict[str, Any]:
+    """Why a row was left out, as JSON."""
+    return {
+        "line": trouble.line,
+        "column": trouble.column,
+        "code": trouble.code,
+        "why": trouble.why,
+        "cells": list(trouble.cells),
+    }
+
+
 class Bad(Exception):
     """One cell cannot be understood."""
 

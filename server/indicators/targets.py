@@ -41,8 +41,10 @@ def target_of(period: Period, wanted: Iterable[Wanted], calendar: Calendar, *, l
         if not per_day:
             return None
         amount = sum(per_day.values(), Fraction())
-        everybody = Calendar(calendar.weekdays, calendar.off)
-        reduced = amount != sum(daily(period, list(held.values()), everybody).values(), Fraction())
+        reduced = False
+        if calendar.joined or calendar.left:
+            everybody = Calendar(calendar.weekdays, calendar.off)
+            reduced = amount != sum(daily(period, list(held.values()), everybody).values(), Fraction())
     return Target(amount.numerator, amount.denominator, ("PRO_RATA",) if reduced else ())
 
 
@@ -101,6 +103,8 @@ def need(
 
 def _their_part(amount: Fraction, period: Period, calendar: Calendar) -> tuple[Fraction, bool]:
     """The amount in proportion to the days they were there, and whether that is less."""
+    if calendar.joined is None and calendar.left is None:
+        return amount, False
     planned = [day for day in period.days() if calendar.is_planned(day)] or list(period.days())
     there = sum(calendar.is_theirs(day) for day in planned)
     if there == len(planned):

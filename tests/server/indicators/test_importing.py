@@ -197,6 +197,29 @@ def test_each_dirty_target_says_its_line_and_code(rounds: Commands, world: World
     assert told["created"] == 1
 
 
+# -- HTTP ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_integrator_sends_a_table_and_is_told_of_each_row(rounds: Commands, world: World) -> None:
+    other = World(world.app, "other")
+    client = world.app.test_client()
+    token = {"Authorization": f"Bearer {world.tokens['admin']}"}
+    rows = [f"{world.ids['rob']},orders,2026-03-02,3", f"{other.ids['sam']},orders,2026-03-02,3"]
+    table = "\n".join(["who,indicator,on,amount", *rows])
+    body = {"csv": table, "columns": {"person": "who"}, "source": "ERP", "status": "confirmed"}
+    looked = client.post("/api/values/import", json=body | {"dry_run": True}, headers=token).json
+    assert (looked["done"], looked["to_write"], stored(world, IndicatorValue)) == (False, 1, [])
+    told = client.post("/api/values/import", json=body, headers=token).json
+    assert (told["created"], [error["code"] for error in told["errors"]]) == (1, ["PERSON_UNKNOWN"])
+    (row,) = stored(world, IndicatorValue)
+    assert (row["source"], row["status"], row["confirmed_by"]) == ("ERP", "confirmed", world.ids["admin"])
+    wanted = {"csv": "team,indicator,period,amount\nNorth,orders,2026-Q1,90\n"}
+    assert client.post("/api/targets/import", json=wanted, headers=token).json["created"] == 1
+    bad = client.post("/api/targets/import", json={"csv": "a,b\n1,2\n"}, headers=token)
+    assert (bad.status_code, bad.json["code"]) == (422, "INVALID")
+    sound(world)
+
+
 # -- holidays ----------------------------------------------------------------------------------------------------------
 
 
