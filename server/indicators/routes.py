@@ -80,6 +80,28 @@ def export(principal: Principal, asked: dict[str, Any]) -> Response:
     return Response("".join(scores.csv_lines(found)), headers=headers, content_type="text/csv; charset=utf-8")
 
 
+@blueprint.route("/funnel", methods=["GET"])
+@blueprint.arguments(ScoresQuery, location="query")
+@blueprint.response(
+    200, description='{"period", "team", "planned", "visited", "followed", "outcome"}: visits'
+)
+@blueprint.alt_response(404, description="NOT_FOUND: no such team, or not the reader's")
+@for_roles("rep", "manager", "administrator")
+def from_plan_to_outcome(principal: Principal, asked: dict[str, Any]) -> Response:
+    """How many visits were planned, made, left a follow-up behind, brought an outcome."""
+    team = str(asked["team"]) if asked["team"] else None
+    with reading() as connection:
+        try:
+            found = scores.funnel(
+                connection, principal, asked["period"], asked["starts_on"], team, auth.now()
+            )
+        except (OverflowError, ValueError):
+            raise Problem(422, detail="The period lies beyond the calendar.") from None
+    if found is None:
+        raise Problem(404, detail="There is no such team.")
+    return _json(found)
+
+
 @blueprint.route("/<uuid:person>", methods=["GET"])
 @blueprint.arguments(PeriodQuery, location="query")
 @blueprint.response(

@@ -15,6 +15,7 @@ from server.customers.model import Customer
 from server.followups.model import FollowUp
 from server.indicators.case import score_document
 from server.indicators.closing_model import Closing
+from server.indicators.funnel import planned_to_outcome
 from server.indicators.model import IndicatorValue
 from server.indicators.periods import Period, period_of
 from server.indicators.reckon import Book, Rated, open_book, people_of, score_by, score_of_team, scores_of
@@ -92,6 +93,25 @@ def table(
         "grades": {grade: graded[grade] for grade in USUAL},
         "usual": USUAL,
     }
+
+
+def funnel(
+    connection: Connection,
+    principal: Principal,
+    kind: str,
+    day: date | None,
+    team: str | None,
+    now: datetime,
+) -> dict[str, Any] | None:
+    """What became of the plans of those whose scores a table of the same period holds; None for a team one may not see."""
+    teams = led(connection, principal, team)
+    if teams is None:
+        return None
+    book = open_book(connection, principal.org_id, now)
+    period = asked_period(book, kind, day)
+    people = rated(book, principal, teams, principal.role == "administrator" and team is None)
+    steps = planned_to_outcome(connection, principal.org_id, [person.id for person in people], period)
+    return {"period": period.document(), "team": team} | steps
 
 
 def one(
