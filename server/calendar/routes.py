@@ -47,7 +47,7 @@ def feed(principal: Principal) -> dict[str, Any]:
 
 
 @blueprint.route("", methods=["POST"])
-@blueprint.response(201, MadeOut)
+@blueprint.response(200, MadeOut)
 @for_roles("rep", "manager", "administrator")
 def make(principal: Principal) -> dict[str, str]:
     """Make the address of one's calendar; one that was made before leads nowhere from now on."""

@@ -10,6 +10,7 @@ from dateutil.rrule import rrulestr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.exchange.model import Parked
 from server.followups.model import FollowUp
 from server.followups.rules import due_at, next_day
 from server.visits.model import Visit
@@ -256,7 +257,7 @@ def test_what_is_reopened_and_done_again_makes_the_next_once(office: Office) -> 
         ops = [{"field": "status", "op": "go", "old": old, "new": new}]
         office.rob.push(office.rob.mutation("follow_up", first, "update", ops, base=2**40))
         office.tell(london(9))
-    assert len(held(office)) == 2
+    assert len(held(office)) == 2 and office.rows(Parked) == []
 
 
 def test_after_days_without_a_ticker_one_is_made_and_not_ten(office: Office) -> None:
@@ -316,6 +317,12 @@ def test_the_owner_of_the_last_is_the_owner_of_the_next(office: Office) -> None:
     office.tell(london(15, 0))
     rows = {row["id"]: row for row in office.rows(FollowUp)}
     assert rows[str(uuid5(UUID(first), "2"))]["owner_id"] == office.world.ids["ria"]
+    back = [
+        {"field": "owner_id", "op": "set", "old": office.world.ids["ria"], "new": office.world.ids["rob"]}
+    ]
+    office.mia.push(office.mia.mutation("follow_up", first, "update", back, base=2**40))
+    office.tell(london(15, 30))
+    assert len(office.rows(FollowUp)) == 2 and office.rows(Parked) == [], "whoever owns it, there is one next"
 
 
 def plan(office: Office, **more: Any) -> str:
