@@ -217,19 +217,3 @@ export {
   type Work,
   type ScoreKind,
 } from './scoring';
-
-/**
- * What scores are made of: `held(kind)` are schemes, targets, values, days off, closings and appeals; `workOf(person, from)`
- * the visits, promises and customers behind them. `makeRecord(s)`, `changeRecord` write one of these kinds.
- */
-export {
-  held,
-  workOf,
-  survivorOf,
-  makeRecord,
-  makeRecords,
-  changeRecord,
-  type Held,
-  type Work,
-  type ScoreKind,
-} from './scoring';
