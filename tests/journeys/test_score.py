@@ -11,11 +11,24 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
 from server.db import writing
+from server.indicators.explain import explain
 from server.people.model import Login
 from server.people.session import hash_password
 from tests.journeys.conftest import NOON, PASSWORD
 from tests.journeys.test_follow_ups import SHOP, faults, until
 from tests.world import World
+
+
+def sentences(page: Page) -> list[list[str]]:
+    """Each reading, opened, in its sentences."""
+    closed = page.locator("h3 button[aria-expanded=false]")
+    while closed.count():
+        closed.first.click()
+    found: list[list[str]] = page.locator("ul.readings > li").evaluate_all(
+        "all => all.map(one => [...one.querySelectorAll('.first > span:first-child, .said li')]"
+        ".map(each => each.textContent.trim()))"
+    )
+    return found
 
 
 def test_a_visit_without_signal_is_in_the_score_at_once_and_in_the_leads_table_once_it_is_sent(
@@ -65,6 +78,10 @@ def test_a_visit_without_signal_is_in_the_score_at_once_and_in_the_leads_table_o
     behind.click()
     expect(rob.get_by_role("heading", name=SHOP, level=1)).to_be_visible()
 
+    rob.go_back()
+    expect(rob.get_by_text("1 of 2.")).to_be_visible()
+    here = sentences(rob)
+
     # Without signal there is nothing of it at the office; with it, the same number to the last digit.
     def of_rob() -> dict[str, Any]:
         found = beat.get("mia", f"/api/scores/{beat.ids['rob']}").json
@@ -78,6 +95,21 @@ def test_a_visit_without_signal_is_in_the_score_at_once_and_in_the_leads_table_o
     expect(rob.get_by_text("1 of 2.")).to_be_visible()
     expect(rob.get_by_text("on this phone only")).to_have_count(0)
     expect(rob.get_by_text("50.00").first).to_be_visible()
+    # What the phone said without signal is what the server says, sentence by sentence.
+    found = of_rob()
+    rows = {one["code"]: one for one in indicators}
+    said = [
+        explain(
+            each,
+            rows[each["indicator"]] | {"unit": each["unit"], "direction": each["direction"]},
+            "1.5",
+            "en",
+        )
+        for each in found["readings"]
+    ]
+    assert here == [
+        each[:-1] for each in said
+    ]  # the last of each is told by the groups of what stands behind it
 
     mia: Page = open_browser("mia", phone=False, time_zone=NOON).page
     mia.goto(f"{live_server.url}/sign-in")

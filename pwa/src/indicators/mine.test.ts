@@ -116,6 +116,20 @@ describe('my score on the phone', () => {
     ]);
   });
 
+  it('takes a plan for no visit of its day, and asks by its own day whether it was kept', () => {
+    const visits = [
+      visit('2026-11-18', { plannedDate: '2026-11-18' }),
+      visit('2026-11-17', { status: 'missed', plannedDate: '2026-11-17' }),
+      visit('2026-11-25', { status: 'planned', plannedDate: '2026-11-25' }),
+    ];
+    const g = ground({}, { visits });
+    expect(reading(g).evidence).toEqual({ kind: 'visit', counted: [visits[0]!.id], not_counted: [] });
+    expect(reading(g, 'plans_kept').evidence.not_counted.map((one) => one.code)).toEqual([
+      'MISSED',
+      'NOT_DUE_YET',
+    ]);
+  });
+
   it('never loses a point by one more valid visit', () => {
     const day = fc.integer({ min: 1, max: 19 }).map((n) => `2026-11-${String(n).padStart(2, '0')}`);
     fc.assert(

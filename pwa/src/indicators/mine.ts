@@ -186,7 +186,8 @@ function reckon(ground: Ground, unsent: Set<string>): Facts {
     return {
       id: v.id,
       customer_id: stand(v.customerId),
-      day: v.day,
+      // A plan, and what came to nothing, is no visit of any day; whether the plan was kept is asked by its own day.
+      day: v.status === 'done' || v.status === 'open' ? v.day : '',
       status: v.status,
       valid: judged.valid,
       reasons: judged.reasons,
