@@ -14,6 +14,7 @@ from server.cli import main
 from server.db import reading
 from server.exchange.check import check
 from server.exchange.model import Journal
+from server.indicators.model import IndicatorScheme
 from server.people import found as founding
 from server.people.defaults import OUTCOMES, SETTINGS, VISIT_KINDS
 from server.people.model import Head, Login, Organisation, Person, Setting, Team
@@ -79,6 +80,8 @@ def test_init_makes_an_organisation_with_what_it_needs_to_begin(rounds: Commands
         assert kinds["store_call"].min_minutes == {"in_person": 10, "online": 10, "phone": 0}
         assert kinds["sales_call"].min_minutes["in_person"] == 30
         assert all(row.name_zh for row in kinds.values())
+        (scheme,) = connection.execute(select(IndicatorScheme.__table__))
+        assert (scheme.template, scheme.status, scheme.role) == ("field_only", "approved", None)
         assert check(connection, made["id"]) == []
     answer = sign_in(app, "Admin@acme.test", "correct horse")
     assert answer.status_code == 200
