@@ -83,6 +83,8 @@ def in_the_order_of_saving(play: Play, tables: Tables) -> Iterator[str]:
         told.add(known.id)
         if known.moved:
             continue
+        if known.undone and known.gone:
+            continue  # lost with a backup and forgotten by its phone; only a request of long ago brought it again
         if known.n < seen.get(known.outbox, 0):
             yield f"{_told(known)} was applied after what its phone saved later"
         seen[known.outbox] = max(seen.get(known.outbox, 0), known.n)
