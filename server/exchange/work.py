@@ -491,6 +491,7 @@ class Work:
             .order_by(Journal.n.desc())
         )
         for (payload,) in payloads:
+            assert payload is not None  # as the statement asks
             told = json.loads(payload)
             whole = told["verb"] == "create" or (told["verb"] == "archive" and field == "archived")
             if whole or any(op.get("field") == field for op in told["ops"]):

@@ -234,7 +234,8 @@ def _answer(work: Work, visits: list[Row], promises: list[Row]) -> Pairs:
         rows = work.connection.execute(_ASKED, {"org": work.org_id, "ids": ids}).mappings()
         found = {row["id"]: row for row in rows}
     pairs = {(values["customer_id"], values["rep_id"]) for values in said}
-    if len(pairs) == 1:  # a list that is to be bound takes SQLAlchemy longer than the database needs to answer
+    # A list that is to be bound takes SQLAlchemy longer than the database needs to answer.
+    if len(pairs) == 1:
         ((customer, owner),) = pairs
         one = {"org": work.org_id, "customer": customer, "owner": owner}
         found |= {row["id"]: row for row in work.connection.execute(_REQUESTS_OF_ONE, one).mappings()}

@@ -230,7 +230,9 @@ class Stage:
             return [within, {"from": theirs, "to": ours}, {"from": ours, "to": theirs}, hers]
         if rule.rule in {"/api/values/import", "/api/targets/import"}:
             # What one sends of others comes back in the rows that are left out; its own test asks who is known.
-            table = f"person,indicator,on,period,amount\n{self.own['rep']},valid_visits,2026-03-01,2026-03-01,1\n"
+            table = (
+                f"person,indicator,on,period,amount\n{self.own['rep']},valid_visits,2026-03-01,2026-03-01,1\n"
+            )
             return [{"csv": "person,on,amount\n"}, {"csv": table, "source": "x"}]
         if rule.rule.startswith("/api/push/"):
             endpoint = f"https://push.example.com/{who}"
