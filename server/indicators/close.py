@@ -24,7 +24,10 @@ from server.indicators.closing_model import Closing, Late
 from server.indicators.model import IndicatorTarget, IndicatorValue
 from server.indicators.periods import CLOSES_AFTER_DAYS, ONE_DAY, Period, before, closes_at, period_of
 from server.indicators.reckon import Book, Held, Rated, open_book, people_of, score_by
+from server.indicators.score import LOWEST
 from server.people.model import Grant, Person
+from server.reminders import schedule
+from server.reminders.rules import Owed
 from server.visits.model import Visit
 from server.visits.rules import zone_of
 from sync.mutation import instant_text
@@ -212,7 +215,35 @@ def close_within(
         else:
             changes.append(_change(row, figures | {"status": "closed", "closed_at": instant_text(now)}))
     _write(connection, org_id, changes, now)
+    if period.kind == "month":
+        _flag(connection, org_id, before(period, book.week_start), changes, now)
     return len(changes)
+
+
+def _flag(
+    connection: Connection, org_id: str, earlier: Period, changes: Sequence[Change], now: datetime
+) -> None:
+    """Have the managers told of whoever has the lowest grade for the second month running; nothing else follows from it."""
+    low = [change for change in changes if change.verb == "create" and change.new["grade"] == LOWEST]
+    if not low:
+        return
+    again = set(
+        connection.execute(
+            select(Closing.person_id).where(
+                Closing.org_id == org_id,
+                Closing.period == earlier.kind,
+                Closing.starts_on == earlier.starts_on.isoformat(),
+                Closing.grade == LOWEST,
+                Closing.person_id.in_([change.new["person_id"] for change in low]),
+            )
+        ).scalars()
+    )
+    told = [change for change in low if change.new["person_id"] in again]
+    rows = [
+        schedule.row_of(org_id, Owed("low_twice", one.new["person_id"], now), "closing", one.entity)
+        for one in told
+    ]
+    schedule.add(connection, rows, now)
 
 
 def _figures(book: Book, person: Rated, period: Period, held: Held) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from server.customers.model import Customer
 from server.db import reading, upsert, writing
 from server.exchange.apply import lock_head
 from server.exchange.door import Change, client_of, write_within
+from server.exchange.kinds import CLOSING
 from server.exchange.model import Client
 from server.exchange.work import Actor
 from server.followups.model import Comment, FollowUp
@@ -351,7 +352,7 @@ class People:
 
     def readers(self, row: Mapping[str, Any]) -> list[Somebody]:
         """Who hears of a reminder: the person it is for, or their managers where it escalates."""
-        if row["rule"] != "escalation":
+        if row["rule"] not in {"escalation", "low_twice"}:
             found = self.get(row["person_id"])
             return [found] if found else []
         owner = self.get(row["person_id"])
@@ -397,6 +398,7 @@ class Facts:
         self._visits = self._rows(Visit, due, "visit")
         self._comments = self._rows(Comment, due, "comment")
         self._notices = self._rows(Notice, due, "notice")
+        self._closings = self._rows(CLOSING.model, due, "closing")
         customers = {row["customer_id"] for row in [*self._follow_ups.values(), *self._visits.values()]}
         self._customers = self._by_id(Customer, customers)
 
@@ -419,6 +421,8 @@ class Facts:
             return self._of_follow_up(promise, people)
         if row["about_kind"] == "visit":
             return self._of_visit(rule, self._visits.get(about))
+        if row["about_kind"] == "closing":
+            return self._of_closing(self._closings.get(about), people)
         if rule == "comment":
             return self._of_comment(self._comments.get(about), people)
         if rule == "snoozed":
@@ -462,6 +466,17 @@ class Facts:
         if rule == "plan_not_started":
             return {"customer": name, "time": (found["planned_time"] or "")[:5]}
         return {"customer": name, "since": found["server"].get("check_in_at")}
+
+    def _of_closing(self, found: Mapping[str, Any] | None, people: People) -> dict[str, Any] | None:
+        owner = people.get(found["person_id"]) if found else None
+        if found is None or owner is None or found["status"] != "closed":
+            return None
+        return {
+            "owner": owner.name,
+            "month": found["starts_on"][:7],
+            "total": found["total"] or "",
+            "grade": found["grade"] or "",
+        }
 
     def _of_comment(self, found: Mapping[str, Any] | None, people: People) -> dict[str, Any] | None:
         if found is None:

@@ -19,6 +19,7 @@ from server.exchange.door import Change
 from server.indicators import close
 from server.indicators.close import close_due
 from server.indicators.closing_model import Closing
+from server.reminders.tell import tell_due
 from tests.sums import disagreements
 from tests.world import World, text
 
@@ -271,3 +272,37 @@ def test_nobody_but_the_ticker_closes(rated: World) -> None:
         assert phone.push(phone.create("closing", **fields))[0]["code"] == "FORBIDDEN"
     (receipt,) = rated.write(Change("closing", str(uuid4()), "create", fields))
     assert receipt["code"] == "FORBIDDEN", "nor the command line"
+
+
+def test_the_lowest_grade_twice_running_is_told_to_the_manager(rated: World, at_noon: Any) -> None:
+    rated.change("person", "rob", joined_on="2026-02-01")
+    indicators = [{"code": "valid_visits", "weight": "1", "target": "90"}]
+    rated.create(
+        "scheme",
+        "hard",
+        name="Hard",
+        team_id=rated.ids["north"],
+        valid_from="2026-01-01",
+        status="approved",
+        indicators=indicators,
+    )
+
+    def notices() -> list[dict[str, Any]]:
+        mia = rated.phone("mia")
+        mia.pull()
+        told = mia.held("notice").values()
+        lines = [
+            line for one in told for line in one["words"].get("lines", [one])
+        ]  # several at once are grouped
+        return [line for line in lines if line["rule"] == "low_twice"]
+
+    for month, told in ((3, 0), (4, 1)):
+        now = datetime(2026, month, 5, 12, tzinfo=UTC)
+        at_noon.move_to(now)
+        with rated.app.app_context():
+            assert close_due(rated.org, now) > 0
+            tell_due(rated.org, now)
+            tell_due(rated.org, now)
+        assert len(notices()) == told
+    (notice,) = notices()
+    assert notice["words"]["owner"] == "Rob" and notice["words"]["month"] == "2026-03"
