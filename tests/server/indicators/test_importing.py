@@ -14,18 +14,39 @@ from server.db import reading
 from server.exchange.check import check
 from server.indicators.importing import CODES, Bad, amount_of, day_of, period_said
 from server.indicators.model import DayOff, IndicatorTarget, IndicatorValue
+from server.people.model import Organisation
 from tests.commands import Commands
 from tests.world import World
 
 
 @pytest.fixture
-def rounds(config: Any, world: World) -> Commands:
+def world(shared_world: World) -> World:
+    return shared_world
+
+
+class Here(Commands):
+    """The command line about one organisation among others."""
+
+    slug = ""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return super().__call__(*arguments, "--organisation", self.slug, **options)
+
+
+@pytest.fixture
+def rounds(shared_app: Any, world: World) -> Commands:
     """The command line on the database of the world, whose scheme has deal amounts, orders and visits."""
     codes = ("valid_visits", "deal_amount", "orders")
     rows = [{"code": code, "weight": "1"} for code in codes]
     rows[1]["name_zh"] = "成交金额"
     world.create("scheme", "scheme", name="S", valid_from="2026-01-01", indicators=rows, status="approved")
-    return Commands(config.database_url, Path(config.state_dir))
+    config = shared_app.extensions["rounds"]
+    commands = Here(config.database_url, Path(config.state_dir))
+    with world.app.app_context(), reading() as connection:
+        commands.slug = connection.execute(
+            select(Organisation.slug).where(Organisation.id == world.org)
+        ).scalar_one()
+    return commands
 
 
 def stored(world: World, model: Any) -> list[dict[str, Any]]:
@@ -201,7 +222,7 @@ def test_each_dirty_target_says_its_line_and_code(rounds: Commands, world: World
 
 
 def test_an_integrator_sends_a_table_and_is_told_of_each_row(rounds: Commands, world: World) -> None:
-    other = World(world.app, "other")
+    other = World(world.app, f"other-{world.org[:8]}")
     client = world.app.test_client()
     token = {"Authorization": f"Bearer {world.tokens['admin']}"}
     rows = [f"{world.ids['rob']},orders,2026-03-02,3", f"{other.ids['sam']},orders,2026-03-02,3"]
