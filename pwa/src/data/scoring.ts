@@ -41,11 +41,15 @@ export function held(kind: ScoreKind): Readable<Held[]> {
   });
 }
 
-function recordsOf(model: Model, kind: string): Held[] {
+function recordsOf(
+  model: Model,
+  kind: string,
+  wanted: (id: Id, data: Record<string, unknown>) => boolean = () => true,
+): Held[] {
   const out: Held[] = [];
   for (const id of model.ids(kind)) {
     const value = model.value(kind, id);
-    if (!value || value.data['archived'] === true) continue;
+    if (!value || value.data['archived'] === true || !wanted(id, value.data)) continue;
     out.push({ id, data: value.data, receipt: model.receipt(kind, id) });
   }
   return out;
@@ -64,16 +68,15 @@ export function workOf(person: Id, from: Day): Readable<Work> {
     const model = openDesk()?.model;
     if (!model) return { visits: [], followUps: [], customers: [] };
     const visits = model.myVisits({ limit: Infinity, from }).filter((visit) => visit.repId === person);
-    const followUps = recordsOf(model, 'follow_up')
-      .filter(({ data }) => (data['owner_id'] ?? person) === person)
-      .map((one) => {
-        const done = one.data['status'] === 'done' ? (one.data['done'] as Moment | null | undefined) : null;
-        const doneAt = done ? bestTime(done) : null;
-        return { ...one, doneAt, doneDay: doneAt === null ? null : dayIn(doneAt, done?.zone ?? zone()) };
-      });
-    const customers = recordsOf(model, 'customer').filter(
-      ({ id, data }) => model.survivor(id) === id && (data['owner_id'] ?? person) === person,
-    );
+    const owed = (_: Id, data: Record<string, unknown>) => (data['owner_id'] ?? person) === person;
+    const followUps = recordsOf(model, 'follow_up', owed).map((one) => {
+      const done = one.data['status'] === 'done' ? (one.data['done'] as Moment | null | undefined) : null;
+      const doneAt = done ? bestTime(done) : null;
+      return { ...one, doneAt, doneDay: doneAt === null ? null : dayIn(doneAt, done?.zone ?? zone()) };
+    });
+    const own = (id: Id, data: Record<string, unknown>) =>
+      data['owner_id'] === person && model.survivor(id) === id;
+    const customers = recordsOf(model, 'customer', own);
     return { visits, followUps, customers };
   });
 }

@@ -17,8 +17,9 @@ import {
 import { i18n } from '../i18n/i18n.svelte';
 import { scoreWords, type ScoreWords } from '../i18n/score';
 import { wordsOf, type Explained } from '../indicators/explain';
-import type { Ground } from '../indicators/mine';
-import { addDays } from '../indicators/periods';
+import { schemeOf } from '../indicators/catalogue';
+import { earliest, type Ground } from '../indicators/mine';
+import { addDays, periodOf } from '../indicators/periods';
 import { hints } from '../visits/rules';
 
 /** How far back own visits lie on a phone. */
@@ -40,12 +41,15 @@ const rows = {
 };
 let work: { me: string; from: Day; store: { readonly current: Ground['work'] } } | null = null;
 
-/** Everything one's own score is made of, as this phone holds it now; null while nobody is signed in. */
-export function ground(): Ground | null {
+/**
+ * Everything one's own score is made of, as this phone holds it now; null while nobody is signed in. Visits `since` that
+ * day, else all there are: reading the old ones takes a slow phone longer than showing this month.
+ */
+export function ground(since?: Day): Ground | null {
   const me = rows.session.current.me;
   if (!me) return null;
   const day = rows.today.current;
-  const from = addDays(day, -KEPT_DAYS);
+  const from = since ?? addDays(day, -KEPT_DAYS);
   if (work?.me !== me.person.id || work.from !== from)
     work = { me: me.person.id, from, store: fromStore(workOf(me.person.id, from)) };
   const set = rows.settings.current;
@@ -79,6 +83,16 @@ export function ground(): Ground | null {
     today: day,
     survivor: survivorOf,
   };
+}
+
+/** The first day that any reading of this month looks at. */
+export function firstNeeded(): Day {
+  const day = rows.today.current;
+  const week = Number(rows.session.current.me?.organisation.week_start) || 0;
+  const month = periodOf('month', day, week);
+  return (
+    rows.schemes.current.map((one) => earliest(schemeOf(one.data), month, week)).sort()[0] ?? month.starts_on
+  );
 }
 
 export const personName = (id: string | null): string =>
