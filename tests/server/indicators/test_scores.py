@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from server.db import reading
 from server.exchange.check import check
 from server.exchange.door import Change
+from server.exchange.model import Journal
 from server.indicators import close
 from server.indicators.close import close_due
 from server.indicators.closing_model import Closing
@@ -306,3 +308,49 @@ def test_the_lowest_grade_twice_running_is_told_to_the_manager(rated: World, at_
         assert len(notices()) == told
     (notice,) = notices()
     assert notice["words"]["owner"] == "Rob" and notice["words"]["month"] == "2026-03"
+
+
+def test_any_number_of_tickers_close_a_period_once(rated: World, at_noon: Any) -> None:
+    later = datetime(2026, 3, 15, 1, tzinfo=UTC)
+    at_noon.move_to(later)
+
+    def one(_: int) -> int:
+        with rated.app.app_context():
+            return close_due(rated.org, later)
+
+    with ThreadPoolExecutor(3) as pool:
+        closed = sum(pool.map(one, range(3)))
+    with rated.app.app_context(), reading() as connection:
+        mine = select(func.count()).select_from(Closing).where(Closing.org_id == rated.org)
+        written = select(func.count()).where(Journal.org_id == rated.org, Journal.kind == "closing")
+        assert closed == connection.execute(mine).scalar() == connection.execute(written).scalar() > 0
+
+
+def test_a_value_that_is_reviewed_after_closing_adjusts_it(rated: World, at_noon: Any) -> None:
+    rated.create(
+        "target",
+        "orders",
+        indicator="orders",
+        person_id=rated.ids["rob"],
+        period="day",
+        starts_on="2026-03-11",
+        amount="2",
+        status="held",
+    )
+    later = datetime(2026, 3, 15, 1, tzinfo=UTC)
+    tick(rated, later)
+    frozen = closings(rated)["day", "2026-03-11"]
+    assert "NO_VALUES" in readings(frozen)["orders"]["reasons"]
+    value = rated.create(
+        "value",
+        "two orders",
+        indicator="orders",
+        person_id=rated.ids["rob"],
+        on="2026-03-11",
+        amount="2",
+        status="reviewed",
+    )
+    assert tick(rated, later + timedelta(hours=1)) == 1
+    (adjustment,) = closings(rated)["day", "2026-03-11"]["adjustments"]
+    assert adjustment["causes"] == [{"kind": "value", "id": value, "code": "LATE"}]
+    assert float(adjustment["total"]) > float(frozen["total"])
