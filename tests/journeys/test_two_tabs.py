@@ -15,11 +15,13 @@ ROWS = """
 async () => {
   const { name } = (await indexedDB.databases()).find((one) => one.name.startsWith('rounds-replica'));
   const db = await new Promise((done) => (indexedDB.open(name).onsuccess = (event) => done(event.target.result)));
-  const rows = await new Promise((done) => {
-    db.transaction('rows').objectStore('rows').count().onsuccess = (event) => done(event.target.result);
-  });
+  const at = db.transaction(['rows', 'sheaves']);
+  const counts = ['rows', 'sheaves'].map((name) => new Promise((done) => {
+    at.objectStore(name).count().onsuccess = (event) => done(event.target.result);
+  }));
+  const [loose, bound] = await Promise.all(counts);
   db.close();
-  return rows;
+  return loose + bound;
 }
 """
 WORDS = "Noor tried the lemon oil"

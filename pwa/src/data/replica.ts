@@ -1,4 +1,4 @@
-import Dexie, { type Table } from 'dexie';
+import Dexie, { type Collection, type Table } from 'dexie';
 import { closeForGood, lasting } from './handle';
 import type { Id } from './types';
 import { uuid } from './uuid';
@@ -29,6 +29,22 @@ export interface PullState {
   /** Of a first pull under way: names the page applied last. */
   page?: Id;
 }
+/**
+ * Many rows of one kind in one record, as text: storing a row by itself costs a slow phone more than all else about it.
+ * Each row is kept once, here or in `rows`; one that changes, or whose scope does, moves over there.
+ */
+interface Sheaf {
+  n?: number;
+  kind: string;
+  ids: Id[];
+  /** Of any of its rows. */
+  scopes: string[];
+  /** Of visits: the least and the greatest `due`. */
+  first?: string;
+  last?: string;
+  /** JSON of `Row[]`. */
+  rows: string;
+}
 interface SeenRow {
   key: string;
   value: unknown;
@@ -37,7 +53,7 @@ interface SeenRow {
 }
 
 /** Raised whenever rows or the answers kept beside them change their form: the replica is then read anew. */
-const FORM = 2;
+const FORM = 3;
 const KEEP_SEEN = 60;
 const EMPTY: PullState = { token: null, client: null, ackedSeq: 0, complete: false, resting: true };
 
@@ -46,6 +62,9 @@ export function keyOf(kind: string, id: Id): string {
   return `${kind} ${id}`;
 }
 
+/** Rows not held before are bound into sheaves from `least` of a kind in one page on; more than `most` make a record slow. */
+export const SHEAVES = { least: 20, most: 40 };
+
 /**
  * The phone's copy of what the server lets its person see. Disposable: whatever is wrong with it, it is deleted
  * and read again.
@@ -53,6 +72,7 @@ export function keyOf(kind: string, id: Id): string {
 export class Replica extends Dexie {
   private readonly kv!: Table<{ key: string; value: unknown }, string>;
   private readonly rows!: Table<Row, [string, string]>;
+  private readonly sheaves!: Table<Sheaf, number>;
   private readonly seen!: Table<SeenRow, string>;
 
   /** It was thrown away while in use: what lies in memory is older, and is taken anew once a pull comes to rest. */
@@ -67,7 +87,12 @@ export class Replica extends Dexie {
   private constructor(name: string) {
     super(name);
     this.version(FORM)
-      .stores({ kv: 'key', rows: '[kind+id], *scopes, orphan, due', seen: 'key, at' })
+      .stores({
+        kv: 'key',
+        rows: '[kind+id], *scopes, orphan, due',
+        sheaves: '++n, kind, *ids, *scopes, first, last',
+        seen: 'key, at',
+      })
       .upgrade((old) => Promise.all(['kv', 'rows', 'seen'].map((table) => old.table(table).clear())));
     // A handle that stays dead: the copy is read again from the server, the work lies elsewhere.
     lasting(this, Replica.prototype, () => rebuild(this));
@@ -92,9 +117,8 @@ export class Replica extends Dexie {
 
   /** Gives all of it up: its room is needed for work, or nothing of the server's may stay on this phone. */
   async empty(): Promise<void> {
-    await this.transaction('rw', this.kv, this.rows, this.seen, () =>
-      Promise.all([this.kv.clear(), this.rows.clear(), this.seen.clear()]),
-    );
+    const all = [this.kv, this.rows, this.sheaves, this.seen];
+    await this.transaction('rw', all, () => Promise.all(all.map((table: Table) => table.clear())));
     this.rebuilt = true;
   }
 
@@ -103,19 +127,94 @@ export class Replica extends Dexie {
   }
 
   byKind(kind: string): Promise<Row[]> {
-    return this.rows.where('[kind+id]').between([kind, Dexie.minKey], [kind, Dexie.maxKey]).toArray();
+    return this.reads(async () => [
+      ...(await this.rows.where('[kind+id]').between([kind, Dexie.minKey], [kind, Dexie.maxKey]).toArray()),
+      ...(await this.sheaves.where('kind').equals(kind).toArray()).flatMap(unbound),
+    ]);
   }
   /** Visits from this day on, and those that are open. */
   visitsFrom(day: string): Promise<Row[]> {
-    return this.rows.where('due').aboveOrEqual(day).toArray();
+    return this.reads(async () => {
+      const bound = (await this.sheaves.where('last').aboveOrEqual(day).toArray()).flatMap(unbound);
+      const loose = await this.rows.where('due').aboveOrEqual(day).toArray();
+      return [...loose, ...bound.filter((row) => row.due !== undefined && row.due >= day)];
+    });
   }
   all(): Promise<Row[]> {
-    return this.rows.toArray();
+    return this.reads(async () => [
+      ...(await this.rows.toArray()),
+      ...(await this.sheaves.toArray()).flatMap(unbound),
+    ]);
   }
-  async some(keys: string[]): Promise<Map<string, Row | undefined>> {
-    const pairs = keys.map((key) => key.split(' ') as [string, string]);
-    const rows = await this.rows.bulkGet(pairs);
-    return new Map(keys.map((key, i) => [key, rows[i]]));
+  some(keys: string[]): Promise<Map<string, Row | undefined>> {
+    return this.reads(async () => {
+      const rows = await this.rows.bulkGet(keys.map(pairOf));
+      const found = new Map(keys.map((key, i) => [key, rows[i]]));
+      for (const sheaf of await this.sheavesOf(keys.filter((_, i) => !rows[i])))
+        for (const row of unbound(sheaf)) {
+          const key = keyOf(row.kind, row.id);
+          if (found.has(key)) found.set(key, row);
+        }
+      return found;
+    });
+  }
+  /** In one transaction: a row may be on its way from a sheaf to the others. */
+  private reads<T>(what: () => Promise<T>): Promise<T> {
+    return this.transaction('r', this.rows, this.sheaves, what);
+  }
+  private async sheavesOf(keys: string[]): Promise<Sheaf[]> {
+    if (keys.length === 0 || (await this.sheaves.count()) === 0) return [];
+    const found = await this.sheaves
+      .where('ids')
+      .anyOf(keys.map((key) => pairOf(key)[1]))
+      .primaryKeys();
+    const sheaves = await this.sheaves.bulkGet([...new Set(found)]);
+    return sheaves.filter((sheaf) => sheaf !== undefined);
+  }
+
+  /** These rows leave their sheaves; they are the caller's from then on. */
+  private async takeOut(keys: string[]): Promise<Map<string, Row>> {
+    const wanted = new Set(keys);
+    const out = new Map<string, Row>();
+    for (const sheaf of await this.sheavesOf(keys)) {
+      const rest: Row[] = [];
+      for (const row of unbound(sheaf)) {
+        const key = keyOf(row.kind, row.id);
+        if (wanted.has(key)) out.set(key, row);
+        else rest.push(row);
+      }
+      if (rest.length > 0) await this.sheaves.put({ ...bound(rest), n: sheaf.n! });
+      else await this.sheaves.delete(sheaf.n!);
+    }
+    return out;
+  }
+
+  /** The rows of these sheaves lie by themselves from now on, where they can be looked for and changed. */
+  private async loosen(which: Collection<Sheaf, number>): Promise<void> {
+    const sheaves = await which.distinct().toArray();
+    if (sheaves.length === 0) return;
+    await this.rows.bulkPut(sheaves.flatMap(unbound));
+    await this.sheaves.bulkDelete(sheaves.map((sheaf) => sheaf.n!));
+  }
+
+  /** Stores rows that are nowhere yet. */
+  private async putNew(rows: Row[]): Promise<void> {
+    const kinds = new Map<string, Row[]>();
+    for (const row of rows) {
+      const same = kinds.get(row.kind);
+      if (same) same.push(row);
+      else kinds.set(row.kind, [row]);
+    }
+    const sheaves: Sheaf[] = [];
+    const loose: Row[] = [];
+    for (const same of kinds.values()) {
+      if (same.length < SHEAVES.least) loose.push(...same);
+      else
+        for (let at = 0; at < same.length; at += SHEAVES.most)
+          sheaves.push(bound(same.slice(at, at + SHEAVES.most)));
+    }
+    await this.sheaves.bulkAdd(sheaves);
+    await this.rows.bulkPut(loose);
   }
 
   /**
@@ -132,13 +231,14 @@ export class Replica extends Dexie {
     needed: ReadonlySet<string>,
   ): Promise<Map<string, Row | undefined> | null> {
     let reading: Replica['reading'] = null;
-    const done = await this.transaction('rw', this.kv, this.rows, async () => {
+    const done = await this.transaction('rw', this.kv, this.rows, this.sheaves, async () => {
       const before = await this.state();
       if (before.token !== since) return null;
       const changed = new Map<string, Row | undefined>();
 
       for (const scope of page.drop) await this.leave([scope, `~${scope}`], needed, changed);
       for (const scope of page.reset) {
+        await this.loosen(this.sheaves.where('scopes').equals(scope));
         await this.rows
           .where('scopes')
           .equals(scope)
@@ -151,23 +251,26 @@ export class Replica extends Dexie {
 
       const possible = await this.possible(before);
       const keys = new Set(page.rows.map((wire) => keyOf(wire.kind, wire.id)));
-      const latest = await this.some([...keys].filter((key) => possible?.has(key) ?? true));
+      const latest = await this.held([...keys].filter((key) => possible?.has(key) ?? true));
+      const known = new Set(latest.keys());
       for (const wire of page.rows) {
         const key = keyOf(wire.kind, wire.id);
         latest.set(key, merge(latest.get(key), wire));
       }
       const put: Row[] = [];
+      const fresh: Row[] = [];
       const gone: [string, string][] = [];
       for (const [key, row] of latest) {
         if (row && (row.scopes.length > 0 || needed.has(key))) {
           const kept: Row = row.scopes.length > 0 ? without(row) : { ...row, orphan: 1 };
-          put.push(kept);
+          (kept.orphan || known.has(key) ? put : fresh).push(kept);
           changed.set(key, kept);
           continue;
         }
         changed.set(key, undefined);
         if (row) gone.push([row.kind, row.id]);
       }
+      await this.putNew(fresh);
       await this.rows.bulkPut(put);
       await this.rows.bulkDelete(gone);
 
@@ -207,14 +310,27 @@ export class Replica extends Dexie {
   private async possible(before: PullState): Promise<Set<string> | null> {
     if (before.complete) return null;
     if (this.reading && this.reading.page === before.page) return this.reading.keys;
-    return (await this.rows.count()) === 0 ? new Set() : null;
+    return (await this.rows.count()) + (await this.sheaves.count()) === 0 ? new Set() : null;
+  }
+
+  /** Those of the rows that are here, taken out of their sheaves: each is about to be stored anew, or to go. */
+  private async held(keys: string[]): Promise<Map<string, Row | undefined>> {
+    const rows = await this.rows.bulkGet(keys.map(pairOf));
+    const found = new Map<string, Row | undefined>();
+    const bound = await this.takeOut(keys.filter((_, i) => !rows[i]));
+    keys.forEach((key, i) => {
+      const row = rows[i] ?? bound.get(key);
+      if (row) found.set(key, row);
+    });
+    return found;
   }
 
   /** Removes own visits that are over and whose day is before `first`: the server's window slides without any write. */
   async pruneVisits(first: string, needed: ReadonlySet<string>): Promise<string[]> {
-    return this.transaction('rw', this.rows, async () => {
-      const old = (await this.byKind('visit')).filter((row) => {
-        const old = row.due !== undefined && row.due !== '' && row.due < first;
+    return this.transaction('rw', this.rows, this.sheaves, async () => {
+      await this.loosen(this.sheaves.where('first').below(first));
+      const old = (await this.rows.where('due').below(first).toArray()).filter((row) => {
+        const old = row.due !== '';
         return old && row.data['status'] !== 'planned' && !needed.has(keyOf('visit', row.id));
       });
       await this.rows.bulkDelete(old.map((row) => [row.kind, row.id] as [string, string]));
@@ -227,6 +343,7 @@ export class Replica extends Dexie {
     needed: ReadonlySet<string>,
     changed: Map<string, Row | undefined>,
   ): Promise<void> {
+    await this.loosen(this.sheaves.where('scopes').anyOf(names));
     const rows = await this.rows.where('scopes').anyOf(names).distinct().toArray();
     const put: Row[] = [];
     const gone: [string, string][] = [];
@@ -266,6 +383,24 @@ export async function rebuild(replica: Replica): Promise<void> {
   await Dexie.delete(replica.name);
   await replica.open();
   replica.rebuilt = true;
+}
+
+function pairOf(key: string): [kind: string, id: Id] {
+  return key.split(' ') as [string, string];
+}
+
+function bound(rows: Row[]): Sheaf {
+  const due = rows.flatMap((row) => (row.due === undefined ? [] : [row.due])).sort();
+  return {
+    kind: rows[0]!.kind,
+    ids: rows.map((row) => row.id),
+    scopes: [...new Set(rows.flatMap((row) => row.scopes))],
+    ...(due.length > 0 ? { first: due[0], last: due.at(-1) } : {}),
+    rows: JSON.stringify(rows),
+  };
+}
+function unbound(sheaf: Sheaf): Row[] {
+  return JSON.parse(sheaf.rows) as Row[];
 }
 
 function without(row: Row): Row {
