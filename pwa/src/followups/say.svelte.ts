@@ -53,13 +53,14 @@ export function elsewhere(f: FollowUp): string | null {
 export const placeOf = (zone: string): string => (zone.split('/').at(-1) ?? zone).replaceAll('_', ' ');
 
 export const repeatWordsNow = (): RepeatWords => (chinese() ? repeatWords.zh : repeatWords.en);
-/** "Every Monday until 21 Dec"; a rule that is not known here is said by its bare name. */
-export function repeatText(rule: string, date: string | null): string {
-  const read = readRule(rule);
+/** "Every Monday until 21 Dec"; `within` a line: "every Monday". A rule that is not known here is said by its bare name. */
+export function repeatText(rule: string, date: string | null, where: 'alone' | 'within' = 'alone'): string {
+  const known = readRule(rule);
+  const read = known && where === 'within' ? { ...known, until: null, count: null } : known;
   const said = read
     ? ruleText(read, date, repeatWordsNow(), (day) => i18n.dayShort(day))
     : repeatWordsNow().label;
-  return said.charAt(0).toUpperCase() + said.slice(1);
+  return where === 'within' ? said : said.charAt(0).toUpperCase() + said.slice(1);
 }
 
 /** What stands beside a stop on the line of today: nothing but its hour, unless it is of another day. */

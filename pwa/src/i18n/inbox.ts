@@ -195,8 +195,8 @@ const en = {
 
   // ---- asked once, after the first follow-up
   ask: (time: string) => `Remind you at ${time}?`,
-  askWhy: (subject: string) => `“${subject}”: this phone can tell you, also when the app is closed.`,
-  askOn: 'Reminders reach this phone now',
+  askWhy: (subject: string) => `“${subject}”: this device can tell you, also when the app is closed.`,
+  askOn: 'Reminders reach this device now',
 };
 
 export type InboxWords = typeof en;
@@ -366,8 +366,8 @@ const zh: InboxWords = {
   discreetWhy: '只提示有事到期，不显示名称。',
 
   ask: (time) => `${time} 提醒你？`,
-  askWhy: (subject) => `“${subject}”：应用关闭时，手机也能提醒你。`,
-  askOn: '这台手机现在能收到提醒',
+  askWhy: (subject) => `“${subject}”：应用关闭时，这台设备也能提醒你。`,
+  askOn: '这台设备现在能收到提醒',
 };
 
 export const inboxWords = { en, zh };

@@ -1,6 +1,8 @@
 /** Values of fields as a person reads them: never a code, an id or JSON. Pure: words and names come in. */
 import type { Words } from '../i18n/en';
+import { readRule, ruleText } from '../followups/repeat';
 import type { RecordWords } from '../i18n/records';
+import { repeatWords } from '../i18n/repeat';
 import {
   accuracy,
   addDays,
@@ -58,6 +60,11 @@ export function valueOf(
   if (typeof value === 'number') return fromNumber(field, value, names);
   const text = String(value);
   switch (field) {
+    case 'repeat': {
+      const rule = readRule(text);
+      const words = t.locale.startsWith('zh') ? repeatWords.zh : repeatWords.en;
+      return rule ? ruleText(rule, null, words, (day) => dayShort(t, day)) : text;
+    }
     case 'owner_id':
     case 'rep_id':
     case 'author_id':
