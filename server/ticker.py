@@ -30,7 +30,7 @@ from server.indicators.close import close_due
 from server.people.model import Organisation
 from server.push.deliver import LEASE, deliver
 from server.push.send import Sender
-from server.reminders.channels import is_address, offered
+from server.reminders.channels import MAIL, address_of, is_address, offered
 from server.reminders.reach import reach
 from server.reminders.tell import keep_beats, tell_due
 from server.serve import LOGGING, end_with_parent
@@ -42,6 +42,9 @@ DIGESTS_S = 600.0
 CLOSINGS_S = 600.0
 SENDERS = 16
 """Messages under way at once: push services answer in about a tenth of a second, so some hundred a second at most."""
+
+OTHERS = 4
+"""Mails and the like under way at once."""
 
 ROUNDS_A_BEAT = 20
 """An organisation with more to tell than this goes on in the next beat, so that the others have their turn."""
@@ -69,17 +72,22 @@ class Ticker:
         self._share = share
         self._senders = threading.local()
         self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="push")
+        self._others = ThreadPoolExecutor(OTHERS, thread_name_prefix="channel")
         with app.app_context():
             self._config = config()
-        for name, address in self._config.channels.items():
+        known = dict(self._config.channels)
+        if self._config.mail:
+            known[MAIL] = address_of({}, self._config.mail, "", MAIL, "somebody@example.org") or ""
+        for name, address in known.items():
             if not is_address(address):  # a wrong one is said at the start, and not when somebody needs it
                 log.error("the channel %s leads nowhere: Apprise does not know its address", name)
 
     def run(self, stop: threading.Event) -> None:
         """Beat until `stop` is set; what is under way is finished."""
-        scheduler = BackgroundScheduler(executors={"default": BeatPool(3)}, timezone=UTC)
+        scheduler = BackgroundScheduler(executors={"default": BeatPool(4)}, timezone=UTC)
         calm: dict[str, Any] = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         scheduler.add_job(self.beat, "interval", seconds=BEAT_S, next_run_time=now(), **calm)
+        scheduler.add_job(self.others, "interval", seconds=BEAT_S, next_run_time=now(), **calm)
         scheduler.add_job(self.digests, "interval", seconds=DIGESTS_S, next_run_time=now(), **calm)
         scheduler.add_job(self.closings, "interval", seconds=CLOSINGS_S, next_run_time=now(), **calm)
         scheduler.add_listener(_say_failure, EVENT_JOB_ERROR)
@@ -95,12 +103,21 @@ class Ticker:
         done = 0
         with self._app.app_context():
             for org_id in self._organisations():
-                for work in (self._tell, self._deliver, self._reach):
+                for work in (self._tell, self._deliver):
                     for _ in range(ROUNDS_A_BEAT):
                         some = self._careful(work, org_id)
                         done += some
                         if not some:
                             break
+        return done
+
+    def others(self) -> int:
+        """Send what is due by other channels; beside the beat, because a mail server may take its time."""
+        done = 0
+        if self._config.mail or self._config.channels:
+            with self._app.app_context():
+                for org_id in self._organisations():
+                    done += self._careful(self._reach, org_id)
         return done
 
     def digests(self) -> None:
@@ -118,6 +135,7 @@ class Ticker:
     def close(self) -> None:
         """Let the senders go."""
         self._pool.shutdown(wait=True)
+        self._others.shutdown(wait=True)
 
     def _organisations(self) -> list[str]:
         with reading() as connection:
@@ -130,9 +148,7 @@ class Ticker:
         return offered(self._config.channels, self._config.mail, slug)
 
     def _reach(self, org_id: str) -> int:
-        if not self._config.mail and not self._config.channels:
-            return 0
-        return reach(org_id, self._config, self._pool, self._clock, self._share)
+        return reach(org_id, self._config, self._others, self._clock, self._share)
 
     def _deliver(self, org_id: str) -> int:
         return deliver(

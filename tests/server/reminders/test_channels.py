@@ -22,6 +22,7 @@ from server.push.model import Notice
 from server.reminders import channels
 from server.reminders.model import Outreach, OutreachAttempt
 from server.reminders.reach import LEASE, MOST_TRIES, claim, reach
+from server.ticker import Ticker
 from tests.office import Office, london
 from tests.world import World
 
@@ -351,3 +352,22 @@ def test_settings_are_read_and_told_to_nobody_who_prints_them() -> None:
     assert channels.offered(config.channels, config.mail, "acme") == ["mail", "bot", "team"]
     assert channels.offered(config.channels, config.mail, "other") == ["mail", "bot"]
     assert SECRET not in repr(config)
+
+
+def test_a_ticker_does_it_by_itself_and_says_at_its_start_which_channel_leads_nowhere(
+    office: Reach, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.config = replace(office.config, channels=dict(office.config.channels) | {"lost": f"json:{SECRET}"})
+    office.world.app.extensions["rounds"] = office.config
+    moment = [london(14, 30)]
+    ticker = Ticker(office.world.app, clock=lambda: moment[0], share=lambda: 1.0)
+    try:
+        assert "lost" in caplog.text and SECRET not in caplog.text
+        office.promise()
+        ticker.beat()
+        moment[0] = london(15, 30)
+        while ticker.others():  # other organisations of this database have theirs, too
+            pass
+        assert office.states() == ["sent"]
+    finally:
+        ticker.close()
