@@ -7,7 +7,6 @@ this machine and answers after 100 ms; while the ticker delivers, two phones exc
 import os
 import signal
 import sqlite3
-import statistics
 import subprocess
 import sys
 import threading
@@ -51,8 +50,9 @@ def run(cluster: Cluster, folder: Path) -> Iterator[str]:
         reps = seed.organisation(url, REPS, 1)
         _fill(url, [rep.id for rep in reps])
         for due in (0, 1, DUE):
+            least, own = _scan(url, due)
             told = "wanted: under 20" if due == DUE else ""
-            yield f"{f'{name}, {due} due':26}{_scan(url, due):11.2f} ms   {told}"
+            yield f"{f'{name}, {due} due':26}{least:11.2f} ms   ({own:.2f} ms of the ticker's own time) {told}"
     for name, url in (
         ("PostgreSQL", cluster.create("pushed")),
         ("SQLite", f"sqlite:///{folder / 'pushed.db'}"),
@@ -73,24 +73,31 @@ def _fill(url: str, people: list[str]) -> None:
     org = seed.organisation_of(url)
     if url.startswith("sqlite"):
         with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-            connection.execute("pragma synchronous=off")
+            connection.executescript(
+                "pragma journal_mode=off; pragma synchronous=off; pragma cache_size=-500000"
+            )
             connection.execute("create temp table who (n integer primary key, id text)")
             connection.executemany("insert into who values (?, ?)", enumerate(people))
             connection.execute(
                 """
                 with recursive counted (n) as (select 0 union all select n + 1 from counted where n < ? - 1)
                 insert into reminder (org_id, id, person_id, rule, about_kind, about_id, owed_at, due_at, state, notice_id)
-                select ?, lower(hex(randomblob(16))), who.id, rule.name, 'follow_up', printf('%036d', moments.n), at, at,
-                       'waiting', null
+                select ?, printf('%08d-0000-4000-8000-%012d', moments.n, rule.n), who.id, rule.name, 'follow_up',
+                       printf('%08d-0000-4000-9000-000000000000', moments.n), at, at, 'waiting', null
                 from (
                     select n, strftime('%Y-%m-%d %H:%M:%f', ?, '+' || (60 + n) || ' minutes') || '000' as at from counted
                 ) moments
                 join who on who.n = moments.n % ?
-                join (select 'follow_up_due' as name union select 'follow_up_overdue' union select 'escalation') rule
+                join (
+                    select 1 as n, 'follow_up_due' as name union select 2, 'follow_up_overdue' union select 3, 'escalation'
+                ) rule
                 """,
                 (FOLLOW_UPS, org, NOON.strftime("%Y-%m-%d %H:%M:%S"), len(people)),
             )
             connection.execute("analyze")
+        connection.close()
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+            connection.execute("pragma journal_mode=wal")
         connection.close()
         return
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as link:
@@ -108,21 +115,22 @@ def _fill(url: str, people: list[str]) -> None:
         link.execute("vacuum analyze reminder")
 
 
-def _scan(url: str, due: int) -> float:
-    """ms to find what is due, of so many, as the ticker asks for it."""
+def _scan(url: str, due: int) -> tuple[float, float]:
+    """ms to find what is due, of so many, as the ticker asks for it: the quickest time, and what this process worked."""
     org = seed.organisation_of(url)
     # The n-th follow-up falls due n minutes after an hour; three reminders each.
     now = NOON + timedelta(minutes=59 + (due + 2) // 3)
     engine = _engine(url)
-    took = []
+    took, worked = [], time.process_time()
     with engine.connect() as connection:
         for _ in range(TIMES):
             begun = time.perf_counter()
             found = _due(connection, org, now, max(due, 1))
             took.append((time.perf_counter() - begun) * 1000)
             assert len(found) == due, len(found)
+    worked = (time.process_time() - worked) * 1000 / TIMES
     engine.dispose()
-    return statistics.median(took)
+    return min(took), worked
 
 
 def _engine(url: str) -> Engine:
