@@ -54,8 +54,8 @@ SCORE = (
 @blueprint.arguments(ScoresQuery, location="query")
 @blueprint.response(
     200,
-    description='{"period", "team", "scores": [score without evidence], "team_score", "grades", "usual"}; a score is '
-    + SCORE,
+    description='{"period", "team", "scores": [score without evidence], "team_score", "grades", "usual", "rank"}; '
+    "rank {rank, of} is a rep's own place, else null; a score is " + SCORE,
 )
 @blueprint.alt_response(404, description="NOT_FOUND: no such team, or not the reader's")
 @for_roles("rep", "manager", "administrator")

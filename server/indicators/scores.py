@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -22,6 +23,11 @@ from server.indicators.reckon import Book, Rated, open_book, people_of, score_by
 from server.people.grant import parents_of
 from server.people.rules import below, led_by
 from server.visits.model import Visit
+
+LEADERBOARD = "leaderboard"
+"""The setting that says whether places are shown: `off`, or `own` (what holds where nothing is set)."""
+
+LEAST_RANKED = 4
 
 USUAL = {"S": ["10", "15"], "A": ["30", "40"], "B": ["30", "40"], "C": ["5", "10"]}
 """Grade -> the share of people, in percent, that usually has it. A hint beside the real distribution."""
@@ -92,7 +98,28 @@ def table(
         "team_score": of_team,
         "grades": {grade: graded[grade] for grade in USUAL},
         "usual": USUAL,
+        "rank": own_rank(book, principal, period) if principal.role == "rep" else None,
     }
+
+
+def own_rank(book: Book, principal: Principal, period: Period) -> dict[str, int] | None:
+    """A rep's place among the people of their team who have a total, and how many these are; equal totals share a place.
+
+    None without a total of their own, where the organisation shows no places (`LEADERBOARD`), and in a team so small that
+    one's own place tells the others' totals.
+    """
+    if book.settings.get(LEADERBOARD) == "off" or principal.team_id is None:
+        return None
+    people = people_of(book.connection, book.org_id, teams=[principal.team_id])
+    closed = _closed(book.connection, book.org_id, period, people)
+    totals = {person: row["total"] for person, row in closed.items() if row["status"] == "closed"}
+    live = scores_of(book, [person for person in people if person.id not in totals], period)
+    totals |= {person: score.total for person, score in live.items()}
+    known = {person: Decimal(total) for person, total in totals.items() if total is not None}
+    own = known.get(principal.person_id)
+    if own is None or len(known) < LEAST_RANKED:
+        return None
+    return {"rank": 1 + sum(total > own for total in known.values()), "of": len(known)}
 
 
 def funnel(
