@@ -36,6 +36,7 @@ COMMANDS = {
     "replan": "data",
     "backup": "keeping",
     "restore": "keeping",
+    "scheme": "goals",
     "values": "goals",
     "targets": "goals",
     "holidays": "goals",

@@ -1,22 +1,31 @@
-"""Commands about values, targets and holidays: bring them in from tables."""
+"""Commands about schemes, values, targets and holidays."""
 
 from __future__ import annotations
 
 import csv
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_OID, uuid5
+from uuid import NAMESPACE_OID, uuid4, uuid5
 
 import click
+from sqlalchemy import select
 
-from server.cli.common import json_option, now, organisation_option, plainly, say_json, within
+from server.cli.common import json_option, now, organisation_option, plainly, say_json, table, within
 from server.customers.table import open_sheet
 from server.db import reading
 from server.exchange.door import Change, client_of, write
 from server.indicators import importing
-from server.people.admin import Refused, system
+from server.indicators.case import BadCase, indicators_of
+from server.indicators.model import IndicatorScheme
+from server.indicators.periods import period_of
+from server.indicators.score import exact, rounded
+from server.indicators.templates import TEMPLATE_NAMES, TEMPLATES
+from server.people.admin import Refused, all_applied, system, team_of
+from server.visits.rules import zone_of
 
 MOST_SHOWN = 20
 
@@ -61,6 +70,112 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     )[::-1]:
         command = option(command)
     return command
+
+
+@click.group("scheme")
+def scheme_command() -> None:
+    """Schemes: which indicators count, with which weights, from when on."""
+
+
+@scheme_command.command("add")
+@click.argument("template", type=click.Choice(list(TEMPLATES)))
+@click.option(
+    "--valid-from", type=click.DateTime(["%Y-%m-%d"]), help="First day; the next month's unless said."
+)
+@click.option("--role", type=click.Choice(["rep", "manager"]), help="For whom; for all unless said.")
+@click.option("--team", help="For which team and those below it, by name or id; for all unless said.")
+@click.option(
+    "--weight", "weights", multiple=True, metavar="CODE=WEIGHT", help="Another weight; 0 leaves it out."
+)
+@click.option(
+    "--approve", is_flag=True, help="Approve it at once; else it is proposed, for administrators to approve."
+)
+@organisation_option
+@json_option
+@plainly
+def scheme_add(
+    template: str,
+    valid_from: datetime | None,
+    role: str | None,
+    team: str | None,
+    weights: Sequence[str],
+    approve: bool,
+    slug: str | None,
+    as_json: bool,
+) -> None:
+    """Make a scheme from a template. Everybody sees it before it holds; once approved, it is changed by the next one."""
+    told = dict(_pair(each) for each in weights)
+    weighed = [{**row, "weight": told.pop(row["code"], row["weight"])} for row in TEMPLATES[template]]
+    rows = [row for row in weighed if row["weight"] != "0"]
+    if told:
+        raise Refused(f"The template {template} has no {', '.join(told)}.")
+    try:
+        indicators = indicators_of(rows)
+    except BadCase as error:
+        raise Refused(f"{error.path}: {error.detail}") from None
+    name, name_zh = TEMPLATE_NAMES[template]
+    with within(slug) as of:
+        zone = zone_of(of["time_zone"])
+        today = now().astimezone(zone).date()
+        first = valid_from.date() if valid_from else period_of("month", today).ends_on
+        with reading() as connection:
+            team_id = team_of(connection, of["id"], team) if team else None
+        fields: dict[str, Any] = {
+            "name": name,
+            "name_zh": name_zh,
+            "template": template,
+            "valid_from": first.isoformat(),
+        }
+        fields |= {"indicators": rows, "status": "approved" if approve else "proposed"}
+        fields |= {name: value for name, value in (("role", role), ("team_id", team_id)) if value}
+        change = Change("scheme", str(uuid4()), "create", fields)
+        all_applied(write(system(of["id"]), client_of(of["id"], "cli"), [change], now()), [change])
+    total = sum((each.weight for each in indicators), Decimal(0))
+    if as_json:
+        say_json(
+            {"id": change.entity, "valid_from": str(first), "status": fields["status"], "sum": str(total)}
+        )
+        return
+    shares = [rounded(*exact(100 * each.weight, total), 2) for each in indicators]
+    table(
+        [["indicator", "weight", "of 100"]]
+        + [[each.code, str(each.weight), str(share)] for each, share in zip(indicators, shares, strict=True)]
+    )
+    if total != 100:
+        click.echo(f"The weights sum to {total} and are normalised to 100.")
+    click.echo(f"{name}: {fields['status']}, valid from {first}.")
+
+
+@scheme_command.command("list")
+@organisation_option
+@json_option
+@plainly
+def scheme_list(slug: str | None, as_json: bool) -> None:
+    """List all schemes, the latest first."""
+    with within(slug) as of, reading() as connection:
+        rows = [
+            dict(row)
+            for row in connection.execute(
+                select(
+                    *(
+                        IndicatorScheme.__table__.c[name]
+                        for name in ("id", "name", "status", "valid_from", "role", "team_id", "indicators")
+                    )
+                )
+                .where(IndicatorScheme.org_id == of["id"])
+                .order_by(IndicatorScheme.valid_from.desc(), IndicatorScheme.id)
+            ).mappings()
+        ]
+    if as_json:
+        say_json(rows)
+        return
+    table(
+        [["valid from", "status", "name", "role", "indicators"]]
+        + [
+            [row["valid_from"], row["status"], row["name"], row["role"] or "all", str(len(row["indicators"]))]
+            for row in rows
+        ]
+    )
 
 
 @click.group("values")

@@ -24,6 +24,7 @@ from server.exchange.work import Actor
 from server.indicators.catalogue import PROCESS
 from server.indicators.model import IndicatorScheme, IndicatorTarget, IndicatorValue
 from server.indicators.periods import PERIODS, Period, period_of
+from server.indicators.templates import TEMPLATES
 from server.people.admin import Refused
 from server.people.model import Login, Organisation, Person, Team
 
@@ -41,7 +42,7 @@ CODES: Mapping[str, str] = {
     "TEAM_AMBIGUOUS": "Several teams have this name; the id tells them apart.",
     "BOTH": "A target is one person's or one team's, not both.",
     "INDICATOR_MISSING": "No indicator is named.",
-    "INDICATOR_UNKNOWN": "No scheme has this indicator.",
+    "INDICATOR_UNKNOWN": "No scheme and no template has this indicator.",
     "INDICATOR_COMPUTED": "This indicator is computed from visits; nobody enters it.",
     "DAY_MISSING": "No day is named.",
     "NOT_A_DAY": "This is no day, or may be two: write YYYY-MM-DD.",
@@ -298,6 +299,9 @@ class _Known:
                 for key in (row["code"], row.get("name"), row.get("name_zh")):
                     if key:
                         self.indicators.setdefault(key.strip().casefold(), row["code"])
+        for row in (row for rows in TEMPLATES.values() for row in rows):
+            for key in (row["code"], row["name"], row["name_zh"]):
+                self.indicators.setdefault(key.strip().casefold(), row["code"])
         self.week_start = connection.execute(
             select(Organisation.week_start).where(Organisation.id == org_id)
         ).scalar_one()

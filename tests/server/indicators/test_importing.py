@@ -253,6 +253,37 @@ def test_holidays_of_a_country_become_days_off_once(rounds: Commands, world: Wor
     assert "ISO code" in rounds("holidays", "add", "Atlantis", "2026", code=1).output
 
 
+# -- schemes -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_scheme_is_made_from_a_template_and_says_that_its_weights_are_normalised(
+    rounds: Commands, world: World
+) -> None:
+    said = rounds("scheme", "add", "new_business", "--valid-from", "2031-01-01", "--role", "rep").output
+    assert "new_customer_sales" in said and "25.00" in said
+    assert "The weights sum to 120 and are normalised to 100." in said
+    made = rounds.json(
+        *(
+            "scheme",
+            "add",
+            "field_only",
+            "--weight",
+            "coverage=0",
+            "--weight",
+            "valid_visits=90",
+            "--approve",
+        ),
+        *("--team", "North"),
+    )
+    assert (made["status"], made["sum"]) == ("approved", "99")
+    listed = {row["id"]: row for row in rounds.json("scheme", "list")}
+    assert len(listed[made["id"]]["indicators"]) == 10
+    assert listed[made["id"]]["team_id"] == world.ids["north"]
+    assert "has no walks" in rounds("scheme", "add", "balanced", "--weight", "walks=1", code=1).output
+    assert "weight" in rounds("scheme", "add", "balanced", "--weight", "orders=many", code=1).output
+    sound(world)
+
+
 # -- cells -------------------------------------------------------------------------------------------------------------
 
 
