@@ -157,6 +157,8 @@ export interface ScoreTable {
   grades: Record<string, number>;
   /** The shares, in percent, that are usual. */
   usual: Record<string, [string, string]>;
+  /** A rep's own place in their team, where it is shown. */
+  rank: { rank: number; of: number } | null;
 }
 export interface Thing {
   id: Id;
