@@ -262,6 +262,16 @@ def test_a_reminder_reaches_the_closed_app_once_and_its_buttons_do_what_they_say
     assert rob.writings(sent) == 2
     assert [one.url for one in rob.browser.context.pages] == ["about:blank"]
 
+    # A browser gives its subscription up: the worker renews it by itself; where even that was missed, the next start does.
+    (worker,) = rob.browser.context.service_workers
+    worker.evaluate(CHANGED)
+    assert len(rows(world, Subscription)) == 2
+    assert [one["ended_why"] for one in rows(world, Subscription) if one["ended_at"]] == ["replaced"]
+    worker.evaluate("async () => (await self.registration.pushManager.getSubscription()).unsubscribe()")
+    page.goto(f"{server.url}/me/reminders")
+    until(lambda: len(rows(world, Subscription)) == 3, page)
+    expect(page.get_by_text("Reminders reach this device")).to_be_visible(timeout=LONG_MS)
+
     with world.app.app_context():
         while tell_due(world.org, datetime.now(UTC) + timedelta(minutes=260)):
             pass
@@ -281,6 +291,16 @@ def test_a_reminder_reaches_the_closed_app_once_and_its_buttons_do_what_they_say
     assert len(again) == 1
 
 
+# The browser's own announcement of a changed subscription cannot be brought about; what the worker does with it can.
+CHANGED = """async () => {
+    const old = await self.registration.pushManager.getSubscription();
+    await old.unsubscribe();
+    const waits = [];
+    const event = Object.assign(new Event('pushsubscriptionchange'), { oldSubscription: old });
+    event.waitUntil = (work) => waits.push(work);
+    self.dispatchEvent(event);
+    await Promise.all(waits);
+}"""
 ALERT = """
     const [alert] = [...Services.wm.getEnumerator("alert:alert")];
     return alert ? alert.document.getElementById("alertTitleLabel").value : "";
