@@ -49,7 +49,9 @@ function recordsOf(
   const out: Held[] = [];
   for (const id of model.ids(kind)) {
     const value = model.value(kind, id);
-    if (!value || value.data['archived'] === true || !wanted(id, value.data)) continue;
+    // One who became a customer did so, even if put away since.
+    const away = value?.data['archived'] === true && kind !== 'customer';
+    if (!value || away || !wanted(id, value.data)) continue;
     out.push({ id, data: value.data, receipt: model.receipt(kind, id) });
   }
   return out;
@@ -74,9 +76,9 @@ export function workOf(person: Id, from: Day): Readable<Work> {
       const doneAt = done ? bestTime(done) : null;
       return { ...one, doneAt, doneDay: doneAt === null ? null : dayIn(doneAt, done?.zone ?? zone()) };
     });
-    const own = (id: Id, data: Record<string, unknown>) =>
-      data['owner_id'] === person && model.survivor(id) === id;
-    const customers = recordsOf(model, 'customer', own);
+    const theirs = (id: Id, data: Record<string, unknown>) =>
+      (data['owner_id'] === person || data['won_by'] === person) && model.survivor(id) === id;
+    const customers = recordsOf(model, 'customer', theirs);
     return { visits, followUps, customers };
   });
 }

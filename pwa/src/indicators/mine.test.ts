@@ -191,6 +191,21 @@ describe('my score on the phone', () => {
     expect(trend(g, NOVEMBER)).toEqual([]);
   });
 
+  it('takes from the server who became a customer, and divides by the visits that it knows itself', () => {
+    const schemes = [
+      row('s', { ...SCHEME, indicators: [{ code: 'conversion', weight: '1', target: '0.1' }] }),
+    ];
+    const customers = [
+      row('c1', { owner_id: 'rob', won_by: 'rob', customer_since: '2026-11-05' }),
+      row('c2', { owner_id: 'ria', won_by: 'rob', customer_since: '2026-10-31' }),
+      row('c3', { owner_id: 'rob', won_by: 'ria', customer_since: '2026-11-05' }),
+    ];
+    const visits = Array.from({ length: 5 }, () => visit('2026-11-18'));
+    const g = ground({ schemes, targets: [] }, { visits: [...visits, unsent('2026-11-19')], customers });
+    expect(reading(g, 'conversion').actual).toBe('0.166667');
+    expect(reading(g, 'conversion').evidence.counted).toEqual(['c1']);
+  });
+
   it('answers a request by the first visit that counts', () => {
     const asked = '2026-11-18T08:00:00Z';
     const request = {

@@ -224,12 +224,14 @@ function reckon(ground: Ground, unsent: Set<string>): Facts {
     visits,
     follow_ups,
     own: customers
-      .filter(({ data }) => data['owner_id'] === ground.me && data['lifecycle'] !== 'lost')
+      .filter(
+        ({ data }) =>
+          data['owner_id'] === ground.me && data['lifecycle'] !== 'lost' && data['archived'] !== true,
+      )
       .map((c) => c.id),
     won: customers.flatMap(({ id, data }) => {
       const since = text(data['customer_since']);
-      const by = text(data['won_by']) ?? text(data['owner_id']);
-      return since !== null && by === ground.me ? [{ id, day: since, approved: true }] : [];
+      return since !== null && data['won_by'] === ground.me ? [{ id, day: since, approved: true }] : [];
     }),
     values: ground.values
       .filter(({ data }) => data['person_id'] === ground.me)
