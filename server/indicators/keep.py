@@ -112,9 +112,15 @@ _DAYS = select(FactDay.__table__).where(
     FactDay.day >= bindparam("first"),
     FactDay.day <= bindparam("last"),
 )
-_MONTHS = select(FactMonth.month).where(
+_DAYS_OF = select(FactDay.__table__).where(
+    FactDay.org_id == bindparam("org"),
+    FactDay.person_id.in_(bindparam("people", expanding=True)),
+    FactDay.day >= bindparam("first"),
+    FactDay.day <= bindparam("last"),
+)
+_MONTHS = select(FactMonth.person_id, FactMonth.month).where(
     FactMonth.org_id == bindparam("org"),
-    FactMonth.person_id == bindparam("person"),
+    FactMonth.person_id.in_(bindparam("people", expanding=True)),
     FactMonth.month >= bindparam("first"),
 )
 _OWN_OF = select(Owned.customer_id).where(
@@ -123,9 +129,15 @@ _OWN_OF = select(Owned.customer_id).where(
     Owned.since <= bindparam("last"),
     or_(Owned.until.is_(None), Owned.until > bindparam("last")),
 )
-_CLOSED = select(Closing.id).where(
+_OWN_OF_MANY = select(Owned.person_id, Owned.customer_id).where(
+    Owned.org_id == bindparam("org"),
+    Owned.person_id.in_(bindparam("people", expanding=True)),
+    Owned.since <= bindparam("last"),
+    or_(Owned.until.is_(None), Owned.until > bindparam("last")),
+)
+_CLOSED = select(Closing.id, Closing.person_id, Closing.reads_from, Closing.ends_on).where(
     Closing.org_id == bindparam("org"),
-    Closing.person_id == bindparam("person"),
+    Closing.person_id.in_(bindparam("people", expanding=True)),
     Closing.reads_from <= bindparam("last"),
     Closing.ends_on > bindparam("first"),
 )
@@ -323,22 +335,49 @@ def _days(connection: Connection, org_id: str, person: str, month: str) -> Days:
 def _write_months(work: Work, months: dict[tuple[str, str], Days], handed: Mapping[str, str]) -> None:
     """Sum months up anew: those whose days changed, and for whoever got or lost customers (`handed`: since when) that
     month and what comes after."""
-    for person, since in sorted(handed.items()):
-        about = {"org": work.org_id, "person": person, "first": since[:7]}
-        for month in {since[:7], *work.connection.execute(_MONTHS, about).scalars()}:
-            if (person, month) not in months:
-                months[person, month] = _days(work.connection, work.org_id, person, month)
-    rows = []
-    for (person, month), days in sorted(months.items()):
-        own = set(
-            work.connection.execute(
-                _OWN_OF, {"org": work.org_id, "person": person, "last": month + LAST}
-            ).scalars()
-        )
-        rows.append(
-            {"org_id": work.org_id, "month": month, "person_id": person} | sum_month(days.values(), own)
-        )
+    if handed:
+        touched = {(person, since[:7]) for person, since in handed.items()}
+        about = {"org": work.org_id, "people": sorted(handed), "first": min(handed.values())[:7]}
+        for person, month in work.connection.execute(_MONTHS, about):
+            if month >= handed[person][:7]:
+                touched.add((person, month))
+        months.update(_all_days(work, touched - months.keys()))
+    own = _own(work, months.keys())
+    rows = [
+        {"org_id": work.org_id, "month": month, "person_id": person}
+        | sum_month(days.values(), own.get((person, month), set()))
+        for (person, month), days in sorted(months.items())
+    ]
     upsert(FactMonth, work.connection, rows)
+
+
+def _all_days(work: Work, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Days]:
+    """All days of these (person, month), in one statement a month."""
+    found: dict[tuple[str, str], Days] = {pair: {} for pair in wanted}
+    for month, people in _by_month(found):
+        about = {"org": work.org_id, "people": people, "first": month, "last": month + LAST}
+        for row in work.connection.execute(_DAYS_OF, about).mappings():
+            found[row["person_id"], month][row["day"]] = dict(row)
+    return found
+
+
+def _own(work: Work, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], set[str]]:
+    """(person, month) -> the customers the person has at its end."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for month, people in _by_month(wanted):
+        about: dict[str, Any] = {"org": work.org_id, "last": month + LAST}
+        if len(people) == 1:
+            rows = work.connection.execute(_OWN_OF, about | {"person": people[0]}).scalars()
+            found[people[0], month] = set(rows)
+            continue
+        for person, customer in work.connection.execute(_OWN_OF_MANY, about | {"people": people}):
+            found.setdefault((person, month), set()).add(customer)
+    return found
+
+
+def _by_month(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    for month, some in groupby(sorted((month, person) for person, month in pairs), key=lambda pair: pair[0]):
+        yield month, [person for _, person in some]
 
 
 def sum_month(days: Iterable[Mapping[str, Any]], own: set[str]) -> dict[str, int]:
@@ -381,12 +420,24 @@ def _late(work: Work, spans: set[tuple[str, str, str]]) -> None:
     """Have closings looked at again that read any day of these (person, first day, last day)."""
     if work.actor.via == "replay":
         return
-    rows = {}
-    for person, first, last in sorted(spans):
-        about = {"org": work.org_id, "person": person, "first": first, "last": last}
-        for identity in work.connection.execute(_CLOSED, about).scalars():
-            rows[identity] = {"org_id": work.org_id, "closing_id": identity}
-    upsert(Late, work.connection, list(rows.values()))
+    known = sorted(spans)
+    if not known:
+        return
+    about = {
+        "org": work.org_id,
+        "people": sorted({person for person, _, _ in known}),
+        "first": min(first for _, first, _ in known),
+        "last": max(last for _, _, last in known),
+    }
+    rows = [
+        {"org_id": work.org_id, "closing_id": closing.id}
+        for closing in work.connection.execute(_CLOSED, about)
+        if any(
+            person == closing.person_id and closing.reads_from <= last and closing.ends_on > first
+            for person, first, last in known
+        )
+    ]
+    upsert(Late, work.connection, rows)
 
 
 def _owner(values: Mapping[str, Any], *, archived: bool) -> str | None:

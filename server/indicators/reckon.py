@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from server.indicators.actuals import facts_of, quick, quick_of_team
+from server.indicators.actuals import MOST_NAMED, facts_of, quick, quick_of_team
 from server.indicators.case import level_of, scheme_of, with_defaults
 from server.indicators.measure import Value, measure, of_values
 from server.indicators.model import DayOff, IndicatorScheme, IndicatorTarget, IndicatorValue
@@ -292,23 +292,23 @@ def _measured(
 
 
 def _values(book: Book, people: Iterable[str], spans: Iterable[Period]) -> dict[str, list[Value]]:
-    spans = list(spans)
-    rows = book.connection.execute(
-        select(
-            IndicatorValue.person_id,
-            IndicatorValue.id,
-            IndicatorValue.indicator,
-            IndicatorValue.on,
-            IndicatorValue.amount,
-            IndicatorValue.status,
-        ).where(
-            IndicatorValue.org_id == book.org_id,
-            IndicatorValue.archived.is_(False),
-            IndicatorValue.on >= min(one.starts_on for one in spans).isoformat(),
-            IndicatorValue.on < max(one.ends_on for one in spans).isoformat(),
-        )
+    spans, wanted = list(spans), set(people)
+    statement = select(
+        IndicatorValue.person_id,
+        IndicatorValue.id,
+        IndicatorValue.indicator,
+        IndicatorValue.on,
+        IndicatorValue.amount,
+        IndicatorValue.status,
+    ).where(
+        IndicatorValue.org_id == book.org_id,
+        IndicatorValue.archived.is_(False),
+        IndicatorValue.on >= min(one.starts_on for one in spans).isoformat(),
+        IndicatorValue.on < max(one.ends_on for one in spans).isoformat(),
     )
-    wanted = set(people)
+    if len(wanted) <= MOST_NAMED:
+        statement = statement.where(IndicatorValue.person_id.in_(wanted))
+    rows = book.connection.execute(statement)
     found: dict[str, list[Value]] = {}
     for person, identity, indicator, on, amount, status in rows:
         if person in wanted:
@@ -331,7 +331,7 @@ def _wanted(book: Book, whose: Any, ids: Collection[str]) -> dict[str, Typed]:
         IndicatorTarget.starts_on,
         IndicatorTarget.amount,
     ).where(IndicatorTarget.org_id == book.org_id, whose.is_not(None), IndicatorTarget.status == "held")
-    if len(ids) <= 200:
+    if len(ids) <= MOST_NAMED:
         statement = statement.where(whose.in_(ids))
     found: dict[str, Typed] = {}
     for one, indicator, *typed in book.connection.execute(statement):
