@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -21,10 +22,11 @@ from server.exchange.work import Actor
 from server.followups.model import FollowUp
 from server.indicators.case import score_document
 from server.indicators.closing_model import Closing, Late
+from server.indicators.compare import Contender, honours
 from server.indicators.model import IndicatorTarget, IndicatorValue
 from server.indicators.periods import CLOSES_AFTER_DAYS, ONE_DAY, Period, before, closes_at, period_of
 from server.indicators.reckon import Book, Held, Rated, open_book, people_of, score_by
-from server.indicators.score import LOWEST
+from server.indicators.score import LOWEST, NO_EVIDENCE, Indicator, Reading, Scheme, Score
 from server.people.model import Grant, Person
 from server.reminders import schedule
 from server.reminders.rules import Owed
@@ -37,6 +39,9 @@ KINDS = ("day", "week", "month")
 
 AFTER = "close_after_days"
 """The setting that says how many days after its end a period closes; at least one, so that its day is over everywhere."""
+
+HONOURS = "honours"
+"""The setting that, when it is false, leaves honours out."""
 
 LOOK_BACK = timedelta(days=62)
 """A period that ended longer ago than this is not closed any more, if nothing closed it: nobody waits for it."""
@@ -58,7 +63,11 @@ def close_due(org_id: str, now: datetime) -> int:
         for start in range(0, len(people), AT_ONCE):
             with writing() as connection:
                 lock_head(connection, org_id)
-                done += close_within(connection, org_id, period, people[start : start + AT_ONCE], now)
+                some = people[start : start + AT_ONCE]
+                closed = close_within(connection, org_id, period, some, now)
+                if closed and period.kind == "month" and start + AT_ONCE >= len(people):
+                    honour(connection, org_id, period, now)
+                done += closed
     for start in range(0, len(late), AT_ONCE):
         with writing() as connection:
             lock_head(connection, org_id)
@@ -244,6 +253,68 @@ def _flag(
         for one in told
     ]
     schedule.add(connection, rows, now)
+
+
+def honour(connection: Connection, org_id: str, period: Period, now: datetime) -> None:
+    """Have everybody told who earned the honours of a closed month, unless the organisation has none (`honours` false).
+
+    In the transaction that closes the last of it, so that it happens once; the rules stand in `compare`.
+    """
+    book = open_book(connection, org_id, now)
+    if book.settings.get(HONOURS) is False:
+        return
+    last = before(period, book.week_start)
+    rows = connection.execute(
+        select(Closing.__table__).where(
+            Closing.org_id == org_id,
+            Closing.period == period.kind,
+            Closing.starts_on.in_([period.starts_on.isoformat(), last.starts_on.isoformat()]),
+        )
+    ).mappings()
+    of_month: dict[str, dict[str, Mapping[Any, Any]]] = {}
+    for row in rows:
+        of_month.setdefault(row["starts_on"], {})[row["person_id"]] = row
+    earlier = of_month.get(last.starts_on.isoformat(), {})
+    mine = of_month.get(period.starts_on.isoformat(), {})
+    joined = {person.id: person.joined for person in people_of(connection, org_id, ids=list(mine))}
+    contenders = [
+        Contender(
+            person,
+            _score(row, period),
+            Decimal(earlier[person]["total"]) if person in earlier and earlier[person]["total"] else None,
+            joined.get(person),
+        )
+        for person, row in mine.items()
+    ]
+    readers = people_of(connection, org_id, roles=("rep", "manager"))
+    owed = [
+        schedule.row_of(org_id, Owed(each.honour, reader.id, now), "closing", mine[person]["id"])
+        for each in honours(period, contenders)
+        for person in each.people
+        for reader in readers
+    ]
+    schedule.add(connection, owed, now)
+
+
+def _score(row: Mapping[Any, Any], period: Period) -> Score:
+    """A frozen score, as far as honours look at it."""
+    readings = tuple(
+        Reading(
+            Indicator(one["indicator"], one["kind"]),
+            period,
+            *(None, None, None, None),
+            None if one["attainment"] is None else Decimal(one["attainment"]),
+            Decimal(one["share"]),
+            Decimal(one["points"]),
+            (),
+            NO_EVIDENCE,
+        )
+        for one in row["readings"]
+    )
+    total = None if row["total"] is None else Decimal(row["total"])
+    return Score(
+        period, Scheme(row["scheme"]["id"], row["scheme"]["version"], ()), readings, total, row["grade"], ()
+    )
 
 
 def _figures(book: Book, person: Rated, period: Period, held: Held) -> dict[str, Any]:

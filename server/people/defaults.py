@@ -39,5 +39,6 @@ SETTINGS: dict[str, Any] = {
     "photo_max_bytes": 3 * 1024 * 1024,
     "working_days": [0, 1, 2, 3, 4],
     "close_after_days": 3,
+    "honours": True,
 }
 """Settings as PRODUCT defines them, written down so that an administrator finds them."""

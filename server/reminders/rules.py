@@ -36,6 +36,10 @@ RULES: Mapping[str, Rule] = {
     "follow_up_assigned": Rule("normal", timedelta(hours=24)),
     "escalation": Rule("normal", timedelta(hours=24)),
     "low_twice": Rule("low", timedelta(hours=24)),
+    **dict.fromkeys(
+        ("process_star", "service_star", "fastest_progress", "best_newcomer"),
+        Rule("low", timedelta(hours=24)),
+    ),
     "plan_not_started": Rule("high", timedelta(hours=4)),
     "visit_open": Rule("high", timedelta(hours=8)),
     "comment": Rule("normal", timedelta(hours=24)),

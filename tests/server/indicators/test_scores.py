@@ -354,3 +354,29 @@ def test_a_value_that_is_reviewed_after_closing_adjusts_it(rated: World, at_noon
     (adjustment,) = closings(rated)["day", "2026-03-11"]["adjustments"]
     assert adjustment["causes"] == [{"kind": "value", "id": value, "code": "LATE"}]
     assert float(adjustment["total"]) > float(frozen["total"])
+
+
+def test_honours_of_a_closed_month_are_told_to_everybody_once(rated: World, at_noon: Any) -> None:
+    rated.change("person", "rob", joined_on="2026-03-01")
+    rated.create(
+        "scheme",
+        "easy",
+        name="Easy",
+        team_id=rated.ids["north"],
+        valid_from="2026-03-01",
+        status="approved",
+        indicators=[{"code": "valid_visits", "weight": "1", "target": "1"}],
+    )
+    now = datetime(2026, 4, 5, 12, tzinfo=UTC)
+    at_noon.move_to(now)
+    with rated.app.app_context():
+        for _ in range(2):
+            close_due(rated.org, now)
+            tell_due(rated.org, now)
+    for who in ("ria", "mia", "rob"):
+        phone = rated.phone(who)
+        phone.pull()
+        lines = [line for one in phone.held("notice").values() for line in one["words"].get("lines", [one])]
+        told = [(line["rule"], line["words"]["owner"]) for line in lines if "star" in line["rule"]]
+        assert told == [("process_star", "Rob")]
+    all_is_well(rated)
