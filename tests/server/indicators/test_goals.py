@@ -170,9 +170,9 @@ def test_of_several_targets_for_the_same_one_is_held(world: World) -> None:
     rob.pull()
     held = {one["amount"] for one in rob.held("target").values() if one["status"] == "held"}
     assert held == {"35", "40", "200"}  # their own and the team's
-    history = world.get("mia", f"/api/history/target/{first['entity']}")
-    if history.status_code == 200:  # where histories of all kinds are read
-        assert "replaced" in history.text
+    history = world.get("rob", f"/api/history/target/{first['entity']}").json["items"]
+    assert history[-1]["changes"] == {"status": {"before": "held", "after": "replaced"}}
+    assert world.get("ria", f"/api/history/target/{first['entity']}").status_code == 404
     assert differences(world) == []
 
 
