@@ -163,7 +163,12 @@ function takeDrafts(model: Model, drafts: DraftRow[]): Set<string> {
 }
 
 async function fetchRest(at: Desk): Promise<void> {
-  for (const kinds of [['customer'], ['visit'], ['follow_up', 'comment', 'decision', 'notice'], SCORE_KINDS]) {
+  for (const kinds of [
+    ['customer'],
+    ['visit'],
+    ['follow_up', 'comment', 'decision', 'notice'],
+    SCORE_KINDS,
+  ]) {
     await quiet(FIRST_PAINT_MS);
     const rows = await Promise.all(kinds.map((kind) => at.replica.byKind(kind)));
     if (desk !== at) return;
