@@ -59,7 +59,10 @@ export async function lookAtPush(): Promise<void> {
     const present = (await registration?.pushManager.getSubscription()) ?? null;
     const granted = Notification.permission === 'granted';
     if (!registration || !granted || (!present && !wished())) return tell({ mode: 'off' });
-    if (present) tell({ mode: 'on', trouble: null });
+    if (present) {
+      wish(true);
+      tell({ mode: 'on', trouble: null });
+    }
     const key = await serverKey();
     if (key === null || turn !== latest) return;
     if (present && sameKey(present, key)) await tellServer(present, key);
