@@ -158,6 +158,8 @@ def _push(url: str, reps: list[seed.Rep], state: Path) -> tuple[float, Result, R
         try:
             working.start()
             while _open(engine):
+                if ticker.poll() is not None:
+                    raise RuntimeError("the ticker died")
                 time.sleep(0.05)
             seconds = time.perf_counter() - begun
             working.join()
