@@ -29,7 +29,7 @@ from server.indicators import recount
 from server.indicators.facts_model import FactDay, FactMonth, Owned
 from server.people.model import Grant, Head, Organisation
 from server.reminders.model import Reminder, Wish
-from server.reminders.schedule import LONG_AGO
+from server.reminders.schedule import ABOUT, LONG_AGO
 from server.visits.model import RepDay, VisitPhoto
 from sync import receipt as codes
 from sync.mutation import moment_of
@@ -292,7 +292,7 @@ def _schedule(connection: Connection, scratch: Connection, org_id: str) -> Itera
     """What is owed to people, beside what follows from the things.
 
     What was told says only that it was; of long ago it may be forgotten; what fell into quiet hours is looked at later.
-    Digests follow from the day and not from things, and are left out.
+    What follows from the day is left out: digests, and what the closing of a period has to tell.
     """
     stored, expected = (_reminders(each, org_id) for each in (connection, scratch))
     forgotten = datetime.now(UTC) - LONG_AGO
@@ -318,7 +318,7 @@ def _schedule(connection: Connection, scratch: Connection, org_id: str) -> Itera
 
 def _reminders(connection: Connection, org_id: str) -> Iterator[dict[str, Any]]:
     table: Any = Reminder.__table__
-    statement = select(table).where(table.c.org_id == org_id, table.c.about_kind != "person")
+    statement = select(table).where(table.c.org_id == org_id, table.c.about_kind.in_(ABOUT))
     ordered = statement.order_by(_bytewise(connection, table.c.id)).execution_options(yield_per=PAGE)
     yield from map(dict, connection.execute(ordered).mappings())
 
