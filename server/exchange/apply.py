@@ -62,10 +62,8 @@ _PERSON = select(Person.role, Person.team_id, Person.active).where(
 _CLIENTS = select(Client.__table__).where(
     Client.org_id == bindparam("org"), Client.id.in_(bindparam("ids", expanding=True))
 )
-_KNOWN = (
-    select(Journal.__table__)
-    .where(Journal.org_id == bindparam("org"), Journal.mutation_id.in_(bindparam("ids", expanding=True)))
-    .order_by(Journal.n.desc())  # so that the first of several, the one that was applied, is remembered
+_KNOWN = select(Journal.__table__).where(
+    Journal.org_id == bindparam("org"), Journal.mutation_id.in_(bindparam("ids", expanding=True))
 )
 
 
@@ -283,9 +281,7 @@ def _settle_all(
 ) -> list[dict[str, Any]]:
     """Settle new mutations in their order and return their journal entries."""
     ids = [item.id for _, item in fresh]
-    rows = work.connection.execute(
-        select(Journal.__table__).where(Journal.org_id == work.org_id, Journal.mutation_id.in_(ids))
-    ).mappings()
+    rows = work.connection.execute(_KNOWN, {"org": work.org_id, "ids": ids}).mappings()
     # The first of several, the one that was applied, is remembered. Asked to order them, SQLite reads the whole journal.
     known = {row["mutation_id"]: dict(row) for row in sorted(rows, key=lambda row: row["n"], reverse=True)}
     mine = _clients_of(work, {row["client_id"] for row in known.values()})
