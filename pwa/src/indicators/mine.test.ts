@@ -206,6 +206,19 @@ describe('my score on the phone', () => {
     expect(reading(g, 'conversion').evidence.counted).toEqual(['c1']);
   });
 
+  it('keeps the scheme that held on the first day of a period, and takes one that begins in it where none did', () => {
+    const schemes = [
+      row('old', { ...SCHEME, indicators: [VISITS] }),
+      row('new', { ...SCHEME, indicators: [VISITS], valid_from: '2026-11-10' }),
+    ];
+    const idIn = (g: Ground, day: string, kind: 'week' | 'month') => schemeIn(g, periodOf(kind, day))?.id;
+    expect(idIn(ground({ schemes }), '2026-11-19', 'month')).toBe('old');
+    expect(idIn(ground({ schemes }), '2026-11-19', 'week')).toBe('new');
+    expect(idIn(ground({ schemes }), '2026-12-01', 'month')).toBe('new');
+    expect(idIn(ground({ schemes: schemes.slice(1) }), '2026-11-19', 'month')).toBe('new');
+    expect(idIn(ground({ schemes: schemes.slice(1) }), '2026-10-19', 'month')).toBeUndefined();
+  });
+
   it('answers a request by the first visit that counts', () => {
     const asked = '2026-11-18T08:00:00Z';
     const request = {
