@@ -52,6 +52,19 @@ CLOSE_DAYS = 6
 """Older days than `LIVE_DAYS` are sent every few hours only, older than `CLOSE_DAYS` in the evening: nobody looks so closely
 any more, and the first start takes a third of the time."""
 
+SCHEME = (
+    {"code": "valid_visits", "weight": "30"},
+    {"code": "customers_visited", "weight": "20"},
+    {"code": "time_with_customers", "weight": "15"},
+    {"code": "coverage", "weight": "10", "target": "0.8"},
+    {"code": "plans_kept", "weight": "15", "target": "0.9"},
+    {"code": "logged_on_spot", "weight": "10", "target": "0.95"},
+)
+"""What the demo measures its reps by."""
+
+TARGETS = {"valid_visits": 100, "customers_visited": 40, "time_with_customers": 60}
+"""What a rep is to do in a month, give or take a tenth."""
+
 APP = "0.1.0"
 Progress = Callable[[int, int], None]
 
@@ -294,6 +307,9 @@ class Demo:
                 )
             )
         self._write(changes, _evening_before(self.days.first, self.zone))
+        wanted = self._wanted()
+        begun = bool(self._known([wanted[0].id or ""]))
+        self._write(wanted, self.now if begun else _evening_before(self.days.first, self.zone))
         logins = [login_of(self.org_id, person.id, person.email, None) for person in everybody]
         with writing() as connection:
             known = set(
@@ -302,6 +318,35 @@ class Demo:
             new = [login for login in logins if login["person_id"] not in known]
             if new:
                 connection.execute(insert(Login), new)
+
+    def _wanted(self) -> list[Change]:
+        """A scheme for the reps, and what each of them is to do in each month so far, by how they usually work."""
+        scheme = {
+            "name": "Field",
+            "name_zh": "外勤考核",
+            "role": "rep",
+            "valid_from": self.days.first.replace(day=1).isoformat(),
+            "indicators": list(SCHEME),
+            "status": "approved",
+        }
+        changes = [self._create("scheme", identity(self.town.seed, "scheme"), scheme)]
+        month = self.days.first.replace(day=1)
+        while month <= self.today:
+            for rep, number in self.numbers.items():
+                for code, amount in TARGETS.items():
+                    about = {
+                        "indicator": code,
+                        "person_id": self.people[rep].id,
+                        "period": "month",
+                        "starts_on": month.isoformat(),
+                        "amount": str(amount + amount * (number % 5 - 2) // 20),
+                        "status": "held",
+                    }
+                    changes.append(
+                        self._create("target", identity(self.town.seed, "target", rep, code, month), about)
+                    )
+            month = (month + timedelta(days=32)).replace(day=1)
+        return changes
 
     def sign_ins(self, memory: Memory) -> list[SignIn]:
         """The three accounts that are shown, each with a password made once."""
