@@ -6,11 +6,16 @@ from alembic import context
 from sqlalchemy import create_engine, pool
 
 import server.blobs.model
+import server.calendar.model
 import server.customers.model
 import server.exchange.model
+import server.followups.model
 import server.indicators.closing_model
 import server.indicators.facts_model
+import server.indicators.model
 import server.people.model
+import server.push.model
+import server.reminders.model
 import server.visits.model  # noqa: F401
 from server.db import Model
 
