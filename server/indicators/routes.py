@@ -104,6 +104,22 @@ def from_plan_to_outcome(principal: Principal, asked: dict[str, Any]) -> Respons
 
 @blueprint.route("/<uuid:person>", methods=["GET"])
 @blueprint.arguments(PeriodQuery, location="query")
+@blueprint.route("/closings/<uuid:identity>", methods=["GET"])
+@blueprint.response(
+    200,
+    description=SCORE + '; without evidence; "state" is "closed" or "reopened"',
+)
+@blueprint.alt_response(404, description="NOT_FOUND: unknown and not yours answer alike")
+@for_roles("rep", "manager", "administrator")
+def closing(principal: Principal, identity: Any) -> Response:
+    """The figures of one closing, as an appeal names it."""
+    with reading() as connection:
+        found = scores.closing(connection, principal, str(identity))
+    if found is None:
+        raise Problem(404, detail="There is no such closing.")
+    return _json(found)
+
+
 @blueprint.response(
     200, description=SCORE + "; each reading with the ids of what counted and what did not, and why"
 )

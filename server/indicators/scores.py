@@ -208,6 +208,27 @@ def csv_lines(found: Mapping[str, Any]) -> Iterator[str]:
                 "total": score["total"],
                 "grade": score["grade"],
                 "scheme_id": scheme.get("id"),
+def closing(connection: Connection, principal: Principal, identity: str) -> dict[str, Any] | None:
+    """The figures of one closing without what stands behind them; None where one may not see its person's scores.
+
+    Of one that was reopened the figures are those it was closed with.
+    """
+    row = (
+        connection.execute(
+            select(Closing.__table__).where(Closing.org_id == principal.org_id, Closing.id == identity)
+        )
+        .mappings()
+        .one_or_none()
+    )
+    found = None if row is None else _somebody(connection, principal, row["person_id"])
+    if row is None or found is None:
+        return None
+    document = _frozen(row)
+    document["readings"] = [_bare(one) for one in document["readings"]]
+    person = {"id": found.id, "name": found.name, "team": found.team_id}
+    return {"person": person} | document | {"state": row["status"]}
+
+
                 "scheme_version": scheme.get("version"),
                 "reasons": ";".join(reading.get("reasons", ())),
             }
@@ -293,6 +314,7 @@ def _things(connection: Connection, org_id: str, kind: str, ids: Sequence[str]) 
             select(Customer.id, Customer.name).where(Customer.org_id == org_id, Customer.id.in_(ids))
         ).mappings()
         return {row["id"]: {"customer": {"id": row["id"], "name": row["name"]}} for row in rows}
+            "version": row["version"],
     table_: Any = Visit if kind == "visit" else FollowUp
     columns = (
         (Visit.day, Visit.status, Visit.mode, Visit.at)

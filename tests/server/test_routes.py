@@ -66,6 +66,7 @@ ALLOWED: dict[tuple[str, str], set[str] | None] = {
     ("/api/scores", "GET"): READERS,
     ("/api/scores/export", "GET"): READERS,
     ("/api/scores/funnel", "GET"): READERS,
+    ("/api/scores/closings/<uuid:identity>", "GET"): READERS,
     ("/api/scores/<uuid:person>", "GET"): READERS,
     ("/api/scores/<uuid:person>/evidence", "GET"): READERS,
     ("/api/targets/import", "POST"): {"administrator"},

@@ -236,6 +236,46 @@ def test_an_administrator_reopens_with_a_reason_and_it_closes_anew(rated: World,
 
 
 def test_a_ticker_that_dies_while_closing_leaves_nothing_half_closed(
+def test_whoever_answers_an_appeal_reads_the_figures_it_is_about_and_its_person_the_answer(
+    rated: World, at_noon: Any
+) -> None:
+    later = datetime(2026, 3, 15, 1, tzinfo=UTC)
+    tick(rated, later)
+    frozen = closings(rated)["day", "2026-03-11"]
+    at_noon.move_to(later + timedelta(hours=1))
+    rob, mia = rated.phone("rob"), rated.phone("mia")
+    appeal = rob.create("appeal", closing_id=frozen["id"], text="The shop was moved that day.")
+    assert rob.push(appeal)[0]["status"] == "applied"
+    mia.pull()
+    (asked,) = mia.held("appeal").values()
+    path = f"/api/scores/closings/{asked['closing_id']}"
+    told = rated.get("mia", path).json
+    assert told["person"]["id"] == asked["person_id"] and told["state"] == "closed"
+    assert told["period"] == {"kind": "day", "starts_on": "2026-03-11", "ends_on": "2026-03-12"}
+    assert (told["total"], told["grade"]) == (frozen["total"], frozen["grade"])
+    assert told["readings"] and not any("evidence" in one for one in told["readings"])
+    assert rated.get("ria", path).status_code == 404
+    ops = [
+        {"field": "answer", "op": "set", "old": None, "new": "It counts."},
+        {"field": "status", "op": "go", "old": "open", "new": "upheld"},
+    ]
+    assert mia.push(mia.mutation("appeal", appeal["entity"], "update", ops))[0]["status"] == "applied"
+    rob.pull()
+    answered = rob.held("appeal")[appeal["entity"]]
+    assert (answered["answer"], answered["answered_by"]) == ("It counts.", rated.ids["mia"])
+    again = [
+        {"field": "status", "op": "go", "old": "closed", "new": "reopened"},
+        {"field": "reason", "op": "set", "old": None, "new": "The shop was moved."},
+    ]
+    admin = rated.phone("admin")
+    version = rated.get("admin", path).json["closing"]["version"]
+    opened = admin.push(admin.mutation("closing", frozen["id"], "update", again, base=version))
+    assert opened[0]["status"] == "applied", opened
+    reopened = rated.get("mia", path).json
+    assert (reopened["state"], reopened["closing"]["reason"]) == ("reopened", "The shop was moved.")
+    all_is_well(rated)
+
+
     rated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = datetime(2026, 3, 15, 1, tzinfo=UTC)
