@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, or_, select, update
 
 from server.blobs.store import Store
 from server.db import reading, writing
 from server.exchange.apply import lock_head
 from server.exchange.model import Position
+from server.indicators.closing_model import Closing
+from server.indicators.compare import HONOURS
 from server.people.model import Head, Invite, Organisation, Session, SignInAttempt
 from server.push.model import Attempt, Delivery
 from server.reminders.model import Outreach, OutreachAttempt, Reminder
@@ -43,6 +45,16 @@ _AWAY = (
     .execution_options(synchronize_session=False)
 )
 
+_HONOURED = and_(
+    Reminder.rule.in_(HONOURS),
+    exists().where(
+        Closing.org_id == Reminder.org_id,
+        Closing.id == Reminder.about_id,
+        Closing.person_id == Reminder.person_id,
+    ),
+)
+"""What somebody was told of an honour of their own: that is how it is remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tidied:
@@ -66,7 +78,7 @@ def tidy(now: datetime, store: Store | None = None) -> Tidied:
         links = connection.execute(delete(Invite).where(over)).rowcount
         connection.execute(delete(SignInAttempt).where(SignInAttempt.at < now - LINKS_LIVE))
         told = connection.execute(
-            delete(Reminder).where(Reminder.state == "told", Reminder.due_at < now - TOLD_LIVE)
+            delete(Reminder).where(Reminder.state == "told", Reminder.due_at < now - TOLD_LIVE, ~_HONOURED)
         ).rowcount
         connection.execute(delete(Attempt).where(Attempt.begun_at < now - TOLD_LIVE))
         connection.execute(

@@ -114,13 +114,22 @@ REACHED = Decimal(80)
 """From this part total on, a side counts as reached: the bound of grade A."""
 
 
-def quadrant(readings: Sequence[Reading]) -> str | None:
-    """Result (readings of kind `result`) against quality (all other kinds); None where a side was not measured."""
+def sides(readings: Sequence[Reading]) -> tuple[Decimal, Decimal] | None:
+    """Result (readings of kind `result`) and quality (all other kinds), as part totals; None where one was not measured."""
     result = part(readings, ("result",))
     quality = part(readings, ("process", "ability", "satisfaction"))
-    if result is None or quality is None:
-        return None
-    return QUADRANTS[result >= REACHED, quality >= REACHED]
+    return None if result is None or quality is None else (result, quality)
+
+
+def quadrant(readings: Sequence[Reading]) -> str | None:
+    """Which of `QUADRANTS` these readings stand in; None where a side was not measured."""
+    found = sides(readings)
+    return None if found is None else quadrant_of(found)
+
+
+def quadrant_of(found: tuple[Decimal, Decimal]) -> str:
+    """Which of `QUADRANTS` result and quality stand in."""
+    return QUADRANTS[found[0] >= REACHED, found[1] >= REACHED]
 
 
 # -- honours -----------------------------------------------------------------------------------------------------------

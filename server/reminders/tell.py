@@ -302,6 +302,8 @@ def payload_of(notice: Change, reader: Somebody, unread: int) -> dict[str, Any]:
     }
     if single and single["kind"] == "follow_up" and words.get("phone") and not reader.wishes.discreet:
         payload["phone"] = words["phone"]
+    if single and single["kind"] == "closing":
+        payload |= {"month": words["month"], "owner_id": words["owner_id"]}
     return payload
 
 
@@ -473,6 +475,7 @@ class Facts:
             return None
         return {
             "owner": owner.name,
+            "owner_id": owner.id,
             "month": found["starts_on"][:7],
             "total": found["total"] or "",
             "grade": found["grade"] or "",
