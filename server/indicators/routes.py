@@ -54,8 +54,10 @@ SCORE = (
 @blueprint.arguments(ScoresQuery, location="query")
 @blueprint.response(
     200,
-    description='{"period", "team", "scores": [score without evidence], "team_score", "grades", "usual", "rank"}; '
-    "rank {rank, of} is a rep's own place, else null; a score is " + SCORE,
+    description='{"period", "team", "scores": [score without evidence], "team_score", "grades", "usual", "rank", '
+    '"leaderboard", "honours": [{honour, people: [{id, name}]}]}; rank {rank, of} is a rep\'s own place, leaderboard '
+    "[{person, rank, total}] that of everybody in their team, each null where it is not shown; for who leads, a score has "
+    "also `quadrant` {quadrant, result, quality} or null; a score is " + SCORE,
 )
 @blueprint.alt_response(404, description="NOT_FOUND: no such team, or not the reader's")
 @for_roles("rep", "manager", "administrator")
@@ -102,8 +104,6 @@ def from_plan_to_outcome(principal: Principal, asked: dict[str, Any]) -> Respons
     return _json(found)
 
 
-@blueprint.route("/<uuid:person>", methods=["GET"])
-@blueprint.arguments(PeriodQuery, location="query")
 @blueprint.route("/closings/<uuid:identity>", methods=["GET"])
 @blueprint.response(
     200,
@@ -120,6 +120,8 @@ def closing(principal: Principal, identity: Any) -> Response:
     return _json(found)
 
 
+@blueprint.route("/<uuid:person>", methods=["GET"])
+@blueprint.arguments(PeriodQuery, location="query")
 @blueprint.response(
     200, description=SCORE + "; each reading with the ids of what counted and what did not, and why"
 )

@@ -16,16 +16,20 @@ from server.customers.model import Customer
 from server.followups.model import FollowUp
 from server.indicators.case import score_document
 from server.indicators.closing_model import Closing
+from server.indicators.compare import quadrant_of, sides
 from server.indicators.funnel import planned_to_outcome
+from server.indicators.honours import announced
 from server.indicators.model import IndicatorValue
 from server.indicators.periods import Period, period_of
 from server.indicators.reckon import Book, Rated, open_book, people_of, score_by, score_of_team, scores_of
+from server.indicators.score import NO_EVIDENCE, Indicator, Reading
 from server.people.grant import parents_of
 from server.people.rules import below, led_by
 from server.visits.model import Visit
 
 LEADERBOARD = "leaderboard"
-"""The setting that says whether places are shown: `off`, or `own` (what holds where nothing is set)."""
+"""The setting that says what a rep is shown of places in their team: `off` nothing, `own` their own (what holds where
+nothing is set, or anything else), `all` everybody's with name and total."""
 
 LEAST_RANKED = 4
 
@@ -83,6 +87,8 @@ def table(
             document["readings"] = [_bare(one) for one in document["readings"]]
         else:
             document = _none(period)
+        if principal.role != "rep":
+            document["quadrant"] = _quadrant(document["readings"], period)
         rows.append({"person": {"id": person.id, "name": person.name, "team": person.team_id}} | document)
     of_team = None
     if team is not None and principal.role != "rep":
@@ -98,28 +104,67 @@ def table(
         "team_score": of_team,
         "grades": {grade: graded[grade] for grade in USUAL},
         "usual": USUAL,
-        "rank": own_rank(book, principal, period) if principal.role == "rep" else None,
+        **places(book, principal, period),
+        "honours": announced(book, period),
     }
 
 
-def own_rank(book: Book, principal: Principal, period: Period) -> dict[str, int] | None:
-    """A rep's place among the people of their team who have a total, and how many these are; equal totals share a place.
+def places(book: Book, principal: Principal, period: Period) -> dict[str, Any]:
+    """A rep's place among the people of their team who have a total; equal totals share a place. As far as the organisation
+    shows places (`LEADERBOARD`): `rank` {rank, of} is one's own, `leaderboard` [{person, rank, total}] everybody's.
 
-    None without a total of their own, where the organisation shows no places (`LEADERBOARD`), and in a team so small that
-    one's own place tells the others' totals.
+    `rank` is None without a total of one's own, and where no more than one's own is shown, in a team so small that it would
+    tell the others' totals. Both are None for who is no rep.
     """
-    if book.settings.get(LEADERBOARD) == "off" or principal.team_id is None:
-        return None
+    shown = book.settings.get(LEADERBOARD)
+    nothing: dict[str, Any] = {"rank": None, "leaderboard": None}
+    if principal.role != "rep" or principal.team_id is None or shown == "off":
+        return nothing
     people = people_of(book.connection, book.org_id, teams=[principal.team_id])
     closed = _closed(book.connection, book.org_id, period, people)
     totals = {person: row["total"] for person, row in closed.items() if row["status"] == "closed"}
     live = scores_of(book, [person for person in people if person.id not in totals], period)
     totals |= {person: score.total for person, score in live.items()}
     known = {person: Decimal(total) for person, total in totals.items() if total is not None}
-    own = known.get(principal.person_id)
-    if own is None or len(known) < LEAST_RANKED:
+    place = {one: 1 + sum(total > own for total in known.values()) for one, own in known.items()}
+    everybody = shown == "all"
+    rank = None
+    if principal.person_id in place and (everybody or len(known) >= LEAST_RANKED):
+        rank = {"rank": place[principal.person_id], "of": len(known)}
+    if not everybody:
+        return nothing | {"rank": rank}
+    lines = [
+        {
+            "person": {"id": person.id, "name": person.name},
+            "rank": place[person.id],
+            "total": format(known[person.id], "f"),
+        }
+        for person in sorted(people, key=lambda one: place.get(one.id, 0))
+        if person.id in place
+    ]
+    return {"rank": rank, "leaderboard": lines}
+
+
+def _quadrant(readings: Sequence[Mapping[str, Any]], period: Period) -> dict[str, str] | None:
+    """Where somebody stands: {quadrant, result, quality}, the sides as part totals; None where one was not measured."""
+    told = [
+        Reading(
+            Indicator(one["indicator"], one["kind"]),
+            period,
+            *(None, None, None, None),
+            Decimal(one["attainment"]),
+            Decimal(one["share"]),
+            Decimal(one["points"]),
+            (),
+            NO_EVIDENCE,
+        )
+        for one in readings
+        if one["attainment"] is not None
+    ]
+    found = sides(told)
+    if found is None:
         return None
-    return {"rank": 1 + sum(total > own for total in known.values()), "of": len(known)}
+    return {"quadrant": quadrant_of(found), "result": format(found[0], "f"), "quality": format(found[1], "f")}
 
 
 def funnel(
@@ -161,6 +206,27 @@ def one(
             document = _live(score_document(score_by(book, found, period, held)), row)
             document["scheme"] |= {"name": held.name}
     return {"person": {"id": found.id, "name": found.name, "team": found.team_id}} | document
+
+
+def closing(connection: Connection, principal: Principal, identity: str) -> dict[str, Any] | None:
+    """The figures of one closing without what stands behind them; None where one may not see its person's scores.
+
+    Of one that was reopened the figures are those it was closed with.
+    """
+    row = (
+        connection.execute(
+            select(Closing.__table__).where(Closing.org_id == principal.org_id, Closing.id == identity)
+        )
+        .mappings()
+        .one_or_none()
+    )
+    found = None if row is None else _somebody(connection, principal, row["person_id"])
+    if row is None or found is None:
+        return None
+    document = _frozen(row)
+    document["readings"] = [_bare(one) for one in document["readings"]]
+    person = {"id": found.id, "name": found.name, "team": found.team_id}
+    return {"person": person} | document | {"state": row["status"]}
 
 
 def evidence(
@@ -208,27 +274,6 @@ def csv_lines(found: Mapping[str, Any]) -> Iterator[str]:
                 "total": score["total"],
                 "grade": score["grade"],
                 "scheme_id": scheme.get("id"),
-def closing(connection: Connection, principal: Principal, identity: str) -> dict[str, Any] | None:
-    """The figures of one closing without what stands behind them; None where one may not see its person's scores.
-
-    Of one that was reopened the figures are those it was closed with.
-    """
-    row = (
-        connection.execute(
-            select(Closing.__table__).where(Closing.org_id == principal.org_id, Closing.id == identity)
-        )
-        .mappings()
-        .one_or_none()
-    )
-    found = None if row is None else _somebody(connection, principal, row["person_id"])
-    if row is None or found is None:
-        return None
-    document = _frozen(row)
-    document["readings"] = [_bare(one) for one in document["readings"]]
-    person = {"id": found.id, "name": found.name, "team": found.team_id}
-    return {"person": person} | document | {"state": row["status"]}
-
-
                 "scheme_version": scheme.get("version"),
                 "reasons": ";".join(reading.get("reasons", ())),
             }
@@ -269,6 +314,7 @@ def _frozen(row: Mapping[Any, Any]) -> dict[str, Any]:
         "state": "closed",
         "closing": {
             "id": row["id"],
+            "version": row["version"],
             "closed_at": row["closed_at"],
             "adjustments": row["adjustments"],
             "reason": row["reason"],
@@ -314,7 +360,6 @@ def _things(connection: Connection, org_id: str, kind: str, ids: Sequence[str]) 
             select(Customer.id, Customer.name).where(Customer.org_id == org_id, Customer.id.in_(ids))
         ).mappings()
         return {row["id"]: {"customer": {"id": row["id"], "name": row["name"]}} for row in rows}
-            "version": row["version"],
     table_: Any = Visit if kind == "visit" else FollowUp
     columns = (
         (Visit.day, Visit.status, Visit.mode, Visit.at)

@@ -49,3 +49,52 @@ def test_a_rep_sees_their_own_place_in_a_team_of_some_size_unless_it_is_turned_o
     ]
     world.create("setting", "leaderboard", key="leaderboard", value="off")
     assert rank(world, "ria") is None
+
+    world.change("setting", "leaderboard", value="all")
+    board = world.get("rob", f"/api/scores{NOVEMBER}").json
+    assert [(one["rank"], one["person"]["name"], one["total"]) for one in board["leaderboard"]] == [
+        (1, "Ria", "100.00"),
+        (2, "Rob", "90.00"),
+        (2, "Una", "90.00"),
+        (4, "Vic", "30.00"),
+    ]
+    assert all(one.keys() == {"person", "rank", "total"} for one in board["leaderboard"])
+    # Places are all there is of colleagues: no readings, no evidence, nobody of another team.
+    assert [one["person"]["name"] for one in board["scores"]] == ["Rob"]
+    assert world.get("rob", f"/api/scores/{world.ids['ria']}{NOVEMBER}").status_code == 404
+    evidence = f"/api/scores/{world.ids['ria']}/evidence{NOVEMBER}&indicator=orders"
+    assert world.get("rob", evidence).status_code == 404
+    south = world.get("sue", f"/api/scores{NOVEMBER}").json["leaderboard"]
+    assert [one["person"]["name"] for one in south] == ["Sue", "Sam"]
+    assert world.get("mia", f"/api/scores{NOVEMBER}").json["leaderboard"] is None
+
+    world.change("setting", "leaderboard", value="own")
+    assert world.get("rob", f"/api/scores{NOVEMBER}").json["leaderboard"] is None
+    assert rank(world, "rob") == {"rank": 2, "of": 4}
+
+
+def test_who_leads_sees_where_people_stand_between_result_and_quality(shared_world: World):
+    world = shared_world
+    world.create(
+        "scheme",
+        "both",
+        name="Both",
+        valid_from="2026-11-01",
+        status="approved",
+        indicators=[
+            {"code": "sold", "kind": "result", "weight": "1", "combine": "sum", "target": "10"},
+            {"code": "skill", "kind": "ability", "weight": "1", "combine": "mean", "target": "10"},
+        ],
+    )
+    for who, code, amount in (("ria", "sold", "8"), ("ria", "skill", "7.9"), ("rob", "sold", "9")):
+        about = {"indicator": code, "on": "2026-11-03", "source": "till", "status": "reviewed"}
+        world.create("value", f"{code} of {who}", person_id=world.ids[who], amount=amount, **about)
+
+    def stands(who: str) -> dict[str, Any]:
+        found = world.get(who, f"/api/scores{NOVEMBER}").json["scores"]
+        return {one["person"]["name"]: one.get("quadrant", "untold") for one in found}
+
+    told = stands("mia")
+    assert told["Ria"] == {"quadrant": "result_without_quality", "result": "80.00", "quality": "79.00"}
+    assert told["Rob"] is None  # the other side was not measured
+    assert stands("ria") == {"Ria": "untold"}

@@ -22,6 +22,7 @@ from server.indicators import close
 from server.indicators.close import close_due
 from server.indicators.closing_model import Closing
 from server.reminders.tell import tell_due
+from server.tidy import tidy
 from tests.sums import disagreements
 from tests.world import World, text
 
@@ -235,7 +236,6 @@ def test_an_administrator_reopens_with_a_reason_and_it_closes_anew(rated: World,
     all_is_well(rated)
 
 
-def test_a_ticker_that_dies_while_closing_leaves_nothing_half_closed(
 def test_whoever_answers_an_appeal_reads_the_figures_it_is_about_and_its_person_the_answer(
     rated: World, at_noon: Any
 ) -> None:
@@ -276,6 +276,7 @@ def test_whoever_answers_an_appeal_reads_the_figures_it_is_about_and_its_person_
     all_is_well(rated)
 
 
+def test_a_ticker_that_dies_while_closing_leaves_nothing_half_closed(
     rated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = datetime(2026, 3, 15, 1, tzinfo=UTC)
@@ -420,3 +421,10 @@ def test_honours_of_a_closed_month_are_told_to_everybody_once(rated: World, at_n
         told = [(line["rule"], line["words"]["owner"]) for line in lines if "star" in line["rule"]]
         assert told == [("process_star", "Rob")]
     all_is_well(rated)
+    rob = [{"id": rated.ids["rob"], "name": "Rob"}]
+    honours = [{"honour": name, "people": rob} for name in ("process_star", "best_newcomer")]
+    with rated.app.app_context():
+        tidy(now + timedelta(days=40))  # reminders long told are thrown away, but an honour is remembered
+    for who in ("ria", "mia", "rob"):
+        assert rated.get(who, "/api/scores?starts_on=2026-03-01").json["honours"] == honours
+        assert rated.get(who, "/api/scores?starts_on=2026-02-01").json["honours"] == []
