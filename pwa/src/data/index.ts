@@ -217,3 +217,5 @@ export {
   type Work,
   type ScoreKind,
 } from './scoring';
+/** The choice of what reps see of places, and what the server tells of places, quadrants and honours. */
+export { putSetting, shownOf, type Honoured, type PlaceLine, type Shown, type Standing } from './places';

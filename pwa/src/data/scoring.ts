@@ -6,6 +6,7 @@ import { derived, type Readable } from 'svelte/store';
 import { bestTime, dayIn, moment, zone } from './clock';
 import { needDesk, openDesk, save, ticks } from './desk';
 import type { Model } from './model';
+import type { Honoured, PlaceLine, Standing } from './places';
 import { search, seen } from './reading';
 import {
   SaveError,
@@ -149,6 +150,8 @@ export interface ServerScore {
   /** `none`: no scheme holds. */
   state: 'open' | 'closed' | 'reopened' | 'none';
   closing: Record<string, unknown> | null;
+  /** In tables of who leads; null where a side was not measured. */
+  quadrant?: Standing | null;
 }
 export interface ScoreTable {
   period: ServerScore['period'];
@@ -161,6 +164,10 @@ export interface ScoreTable {
   usual: Record<string, [string, string]>;
   /** A rep's own place in their team, where it is shown. */
   rank: { rank: number; of: number } | null;
+  /** The places of a rep's team, where the organisation shows all of them. */
+  leaderboard?: PlaceLine[] | null;
+  /** Honours of a closed month, as they were announced. */
+  honours?: Honoured[];
 }
 export interface Thing {
   id: Id;

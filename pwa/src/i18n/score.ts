@@ -163,6 +163,49 @@ const en = {
   noneYet: 'none yet',
   save: 'Save',
   note: 'Why',
+
+  appealsWait: 'Appeals that wait for an answer',
+  appealStatus: {
+    upheld: 'upheld',
+    declined: 'declined',
+    withdrawn: 'taken back',
+  } as Record<string, string>,
+  answer: 'Answer',
+  answerLabel: 'Your answer',
+  answerHint:
+    'It is shown beside the closed period. Upholding changes no figure: for that, an administrator reopens.',
+  uphold: 'Uphold',
+  answerSaved: 'Answer saved',
+  closedWith: (total: string, grade: string) => `Closed with ${total} ${grade}`,
+  figuresMissing: 'The figures of this closing cannot be read now.',
+  reading: (name: string, actual: string, target: string, points: string) =>
+    `${name}: ${actual} of ${target}, ${points} points`,
+  reopen: 'Reopen',
+  reopenNote:
+    'The person reads the reason. The period follows what is known, and closes anew some days later.',
+  reopenSaved: 'Reopening saved; it holds once it is sent',
+  reopened: (reason: string) => `Reopened: ${reason}`,
+
+  enterValue: 'Enter a value',
+  valueFor: (name: string) => `Enter a value for ${name}`,
+  valueDay: 'Day',
+  valueSource: 'Source',
+  sourceHint: 'Where the number is from: an invoice, a survey, a test',
+  valueNote: 'Note',
+  valueHint: 'It counts once a manager has confirmed and an administrator has reviewed it.',
+  valueSaved: 'Value saved',
+  valuesApart: 'Values that do not count yet',
+  valueStep: {
+    entered: 'waits for a manager',
+    confirmed: 'waits for an administrator',
+    declined: 'declined',
+  } as Record<string, string>,
+  takeBack: 'Take back',
+  confirmedBy: (name: string) => `Confirmed by ${name}`,
+
+  ofTeam: (name: string) => `${name}, the team as one`,
+  spread: (n: number) => (n === 1 ? 'Give it to 1 person' : `Spread over ${n} people`),
+  together: (amount: string) => `People together: ${amount}`,
 };
 
 export type ScoreWords = typeof en;
@@ -307,6 +350,38 @@ const zh: ScoreWords = {
   noneYet: '未设定',
   save: '保存',
   note: '原因',
+
+  appealsWait: '等待答复的申诉',
+  appealStatus: { upheld: '成立', declined: '已驳回', withdrawn: '已撤回' },
+  answer: '答复',
+  answerLabel: '你的答复',
+  answerHint: '答复会显示在已锁定的周期旁。成立并不改动数字，数字由管理员重新打开本期后更新。',
+  uphold: '成立',
+  answerSaved: '答复已保存',
+  closedWith: (total, grade) => `锁定时 ${total} 分 ${grade}`,
+  figuresMissing: '现在读不到这次锁定的数字。',
+  reading: (name, actual, target, points) => `${name}：${actual} / ${target}，${points} 分`,
+  reopen: '重新打开',
+  reopenNote: '成员会看到原因。本期将按现有数据更新，几天后再次锁定。',
+  reopenSaved: '已保存，发送后生效',
+  reopened: (reason) => `已重新打开：${reason}`,
+
+  enterValue: '录入数值',
+  valueFor: (name) => `为${name}录入数值`,
+  valueDay: '日期',
+  valueSource: '来源',
+  sourceHint: '数字出自哪里，例如发票、调查或测试',
+  valueNote: '备注',
+  valueHint: '经理确认、管理员复核之后才计入得分。',
+  valueSaved: '数值已保存',
+  valuesApart: '尚未计入的数值',
+  valueStep: { entered: '等待经理确认', confirmed: '等待管理员复核', declined: '已驳回' },
+  takeBack: '撤回',
+  confirmedBy: (name) => `${name}已确认`,
+
+  ofTeam: (name) => `${name}（团队整体）`,
+  spread: (n) => `分摊给 ${n} 人`,
+  together: (amount) => `个人合计：${amount}`,
 };
 
 export const scoreWords = { en, zh };
