@@ -7,6 +7,7 @@
 import { createHandlerBoundToURL, cleanupOutdatedCaches, precacheAndRoute } from 'workbox-precaching';
 import { NavigationRoute, registerRoute } from 'workbox-routing';
 import { record, send, type Deed } from './data/tapped';
+import { closedPath } from './inbox/compose';
 
 declare const self: ServiceWorkerGlobalScope & { __WB_MANIFEST: { url: string; revision: string | null }[] };
 declare const __APP_VERSION__: string;
@@ -58,6 +59,8 @@ interface Payload {
   rule?: string;
   about?: { kind: string; id: string } | null;
   phone?: string;
+  month?: string;
+  owner_id?: string;
   badge?: number;
   silent?: boolean;
 }
@@ -163,7 +166,8 @@ async function open(told: Payload, action: string): Promise<void> {
   const query = new URLSearchParams();
   if (told.notice) query.set('notice', told.notice);
   if (action) query.set('do', action);
-  const path = `${pathOf(told)}?${query.toString()}`;
+  const place = pathOf(told);
+  const path = `${place}${place.includes('?') ? '&' : '?'}${query.toString()}`;
   const pages = await windows();
   const page = pages.find((one) => one.visibilityState === 'visible') ?? pages[0];
   if (!page) {
@@ -178,6 +182,7 @@ function pathOf(told: Payload): string {
   const { kind, id } = told.about ?? {};
   if (kind === 'follow_up') return `/follow-ups/${id}`;
   if (kind === 'visit') return `/visits/${id}`;
+  if (kind === 'closing') return closedPath(told.rule, { month: told.month, owner_id: told.owner_id });
   return '/inbox';
 }
 

@@ -6,6 +6,7 @@ import { later as enLater } from './en_later';
 import { followUpWords } from './followups';
 import { inboxWords } from './inbox';
 import { photoWords } from './photos';
+import { placeWords } from './places';
 import { recordWords } from './records';
 import { scoreWords } from './score';
 import { territoryWords } from './territory';
@@ -34,6 +35,7 @@ describe('words', () => {
     followUps: followUpWords,
     inbox: inboxWords,
     photos: photoWords,
+    places: placeWords,
     records: recordWords,
     score: scoreWords,
     territory: territoryWords,

@@ -35,7 +35,10 @@ async function arrive(path: string, query: string): Promise<void> {
     void letGo([id]);
   }
   // Some browsers call only from a tap in the page: whoever wanted to sees the number first as long as it stands.
-  const rest = deed === 'call' ? '?do=call' : '';
+  asked.delete('notice');
+  if (deed !== 'call') asked.delete('do');
+  const left = asked.toString();
+  const rest = left ? `?${left}` : '';
   if (location.pathname === path && location.search === query) go(`${path}${rest}`, { replace: true });
 }
 

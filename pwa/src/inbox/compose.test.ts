@@ -60,5 +60,9 @@ describe('a notice', () => {
     expect(at('comment', 'comment', { on_kind: 'customer', on_id: ID })).toBe(`/customers/${ID}`);
     expect(at('team_day_end', 'person')).toBe('/board');
     expect(at('snoozed', 'notice')).toBeNull();
+    const month = { month: '2026-10', owner_id: ID };
+    expect(at('process_star', 'closing', month)).toBe('/scores?kind=month&day=2026-10-01');
+    expect(at('low_twice', 'closing', month)).toBe(`/scores/${ID}?kind=month&day=2026-10-01`);
+    expect(at('low_twice', 'closing')).toBe('/scores');
   });
 });

@@ -68,12 +68,20 @@ function parts(words: Told['words'], w: InboxWords): string {
   return said.join(w.between);
 }
 
+/** The month that a notice of a closing speaks of: of a low grade that person's page, of an honour the page of scores. */
+export function closedPath(rule: string | undefined, words: Record<string, unknown>): string {
+  const { month, owner_id: owner } = words;
+  const day = typeof month === 'string' && /^\d{4}-\d{2}$/.test(month) ? `?kind=month&day=${month}-01` : '';
+  return `/scores${rule === 'low_twice' && typeof owner === 'string' ? `/${owner}` : ''}${day}`;
+}
+
 /** Where what a notice is about can be seen; null where there is no page of it. */
 export function pathOf(told: Told, about: { kind: string; id: string } | undefined): string | null {
   const rule = ruleOf(told);
   if (rule === 'morning') return '/today';
   if (rule === 'day_end') return '/visits';
   if (rule === 'team_day_end') return '/board';
+  if (about?.kind === 'closing') return closedPath(rule, told.words);
   const on =
     about?.kind === 'comment'
       ? { kind: String(told.words['on_kind'] ?? ''), id: String(told.words['on_id'] ?? '') }
