@@ -18,6 +18,12 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    # The address bar's popups are pages of their own, and headless Chromium spends more on them than on ours. Of two such
+    # switches the last one counts, so what Playwright turns off is named again.
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,AimEnabled,AvoidCorsURLLoaderRestartOnRedirect,"
+    "AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsFirstBalancedModeAutoEnable,HttpsUpgrades,"
+    "LensOverlay,MediaRouter,NetworkTimeServiceQuerying,OptimizationHints,PaintHolding,PreconnectToSearch,"
+    "ThirdPartyStoragePartitioning,Translate",
 )
 # Playwright denies whatever is not named here, Background Sync included.
 PERMISSIONS = ("geolocation", "notifications", "background-sync")
