@@ -39,6 +39,9 @@ def test_a_visit_without_signal_is_in_the_score_at_once_and_in_the_leads_table_o
         "visit_kind", "store_call", code="store_call", name="Store call", min_minutes={"in_person": 0}
     )
     indicators = [{"code": "valid_visits", "weight": "80"}, {"code": "coverage", "weight": "40"}]
+    indicators.append(
+        {"code": "orders", "name": "Orders", "kind": "result", "source": "values", "weight": "80"}
+    )
     beat.create(
         "scheme",
         "field",
@@ -111,6 +114,10 @@ def test_a_visit_without_signal_is_in_the_score_at_once_and_in_the_leads_table_o
         each[:-1] for each in said
     ]  # the last of each is told by the groups of what stands behind it
 
+    def codes() -> list[str]:
+        found = beat.get("mia", f"/api/scores/{beat.ids['rob']}/evidence?indicator=orders").json
+        return [one["code"] for one in found["not_counted"]]
+
     mia: Page = open_browser("mia", phone=False, time_zone=NOON).page
     mia.goto(f"{live_server.url}/sign-in")
     mia.get_by_label("E-mail").fill("mia@acme.test")
@@ -126,3 +133,25 @@ def test_a_visit_without_signal_is_in_the_score_at_once_and_in_the_leads_table_o
     mia.get_by_role("button", name="1 counts").click()
     expect(mia.get_by_role("dialog").get_by_role("link", name=SHOP)).to_be_visible()
     assert faults(mia) == []
+
+    # A number that no visit tells goes from the rep's hands to the lead's, and waits apart until it is reviewed.
+    rob.get_by_role("button", name="Enter a value").click()
+    dialog = rob.get_by_role("dialog")
+    dialog.get_by_label("Amount").fill("1200,5")
+    dialog.get_by_label("Source").fill("Invoice 118")
+    assert faults(rob) == []
+    dialog.get_by_role("button", name="Save").click()
+    expect(rob.get_by_text("waits for a manager")).to_be_visible()
+    expect(rob.get_by_role("listitem").filter(has_text="Invoice 118")).to_contain_text("1,200.5")
+
+    until(rob, lambda: codes() == ["ENTERED"])
+    mia.goto(f"{live_server.url}/targets")
+    entered = mia.get_by_role("listitem").filter(has_text="Invoice 118")
+    expect(entered).to_contain_text("Orders 1,200.5")
+    assert faults(mia) == []
+    entered.get_by_role("button", name="Confirm").click()
+    expect(entered).to_contain_text("waits for an administrator")
+    until(rob, lambda: codes() == ["CONFIRMED"])
+    rob.reload()
+    expect(rob.get_by_text("waits for an administrator")).to_be_visible()
+    expect(rob.get_by_text("50.00").first).to_be_visible()

@@ -194,7 +194,7 @@ export { exportRescue, importRescue, RescueError } from './rescue';
 /**
  * What scores are made of: `held(kind)` are schemes, targets, values, days off, closings and appeals; `workOf(person, from)`
  * the visits, promises and customers behind them. `makeRecord(s)`, `changeRecord` write one of these kinds.
- * `getScores`, `getScore`, `getEvidence` ask the server for those of others.
+ * `reopenClosing` one that this phone need not hold. `getScores`, `getScore`, `getClosing`, `getEvidence` ask the server for those of others.
  */
 export {
   held,
@@ -204,8 +204,10 @@ export {
   makeRecord,
   makeRecords,
   changeRecord,
+  reopenClosing,
   getScores,
   getScore,
+  getClosing,
   getEvidence,
   getFunnel,
   scoresCsv,

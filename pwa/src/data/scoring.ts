@@ -136,6 +136,15 @@ export async function changeRecord(kind: ScoreKind, id: Id, values: Record<strin
   await save([{ kind, entity: id, verb: 'update', base: known.version, at: moment(), ops }]);
 }
 
+/** Reopens a closing that this phone need not hold; `version` as the server told it. Administrators only. */
+export async function reopenClosing(id: Id, version: number, reason: string): Promise<void> {
+  const ops: Op[] = [
+    { field: 'status', op: 'go', old: 'closed', new: 'reopened' },
+    setting('reason', reason, null),
+  ];
+  await save([{ kind: 'closing', entity: id, verb: 'update', base: version, at: moment(), ops }]);
+}
+
 // ---- as the server has them --------------------------------------------------------------------------------------
 
 /** Numbers are decimal text; `evidence` is left out of tables. */
@@ -189,6 +198,10 @@ export function getScores(asked: PeriodAsked & { team?: Id }): Promise<Asked<Sco
 }
 export function getScore(person: Id, asked: PeriodAsked): Promise<Asked<ServerScore>> {
   return seen<ServerScore>(`/api/scores/${encodeURIComponent(person)}${search(asked)}`);
+}
+/** The figures of one closing, without evidence: an appeal names it, and whoever answers holds no closing of others. */
+export function getClosing(id: Id): Promise<Asked<ServerScore>> {
+  return seen<ServerScore>(`/api/scores/closings/${encodeURIComponent(id)}`);
 }
 export function getEvidence(
   person: Id,

@@ -201,6 +201,7 @@ const en = {
     declined: 'declined',
   } as Record<string, string>,
   takeBack: 'Take back',
+  valueLine: (of: string, amount: string) => `${of}: ${amount}`,
   confirmedBy: (name: string) => `Confirmed by ${name}`,
 
   ofTeam: (name: string) => `${name}, the team as one`,
@@ -377,6 +378,7 @@ const zh: ScoreWords = {
   valuesApart: '尚未计入的数值',
   valueStep: { entered: '等待经理确认', confirmed: '等待管理员复核', declined: '已驳回' },
   takeBack: '撤回',
+  valueLine: (of, amount) => `${of}：${amount}`,
   confirmedBy: (name) => `${name}已确认`,
 
   ofTeam: (name) => `${name}（团队整体）`,
