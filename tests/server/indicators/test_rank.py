@@ -68,6 +68,12 @@ def test_a_rep_sees_their_own_place_in_a_team_of_some_size_unless_it_is_turned_o
     assert [one["person"]["name"] for one in south] == ["Sue", "Sam"]
     assert world.get("mia", f"/api/scores{NOVEMBER}").json["leaderboard"] is None
 
+    for who in ("rob", "mia"):  # an administrator's to choose
+        phone = world.phone(who)
+        ops = [{"field": "value", "op": "set", "old": "all", "new": "own"}]
+        (receipt,) = phone.push(phone.mutation("setting", world.ids["leaderboard"], "update", ops))
+        assert (receipt["status"], receipt["code"]) == ("parked", "FORBIDDEN")
+    assert world.get("rob", f"/api/scores{NOVEMBER}").json["leaderboard"] == board["leaderboard"]
     world.change("setting", "leaderboard", value="own")
     assert world.get("rob", f"/api/scores{NOVEMBER}").json["leaderboard"] is None
     assert rank(world, "rob") == {"rank": 2, "of": 4}
