@@ -94,6 +94,7 @@ SOUTHERN = "Southernmost"
 
 
 BLOB = "/api/blobs/<string:sha256>"
+EVIDENCE = "/api/scores/<uuid:person>/evidence"
 CLOSING = "/api/scores/closings/<uuid:identity>"
 WISHES = "/api/reminders/wishes"
 
@@ -197,6 +198,7 @@ class Stage:
             told = ("visit", "customer", "follow_up", "comment", "parked")
             kinds = told if "<kind>" in rule.rule else ("",)
             name = rule.rule.rpartition("<uuid:")[2].partition(">")[0]
+            name = {"person": "rep"}.get(name, name)
             ids = [self.own[name if name in self.own else "visit"], *ids]  # the first one is answered
             named = [rule.rule.replace("<kind>", kind) for kind in kinds]
             bases = [re.sub("<uuid:[a-z_]+>", one, rest) for rest in named for one in ids]
@@ -336,6 +338,9 @@ def test_a_route_answers_those_it_is_for_and_sends_the_others_away(stage: Stage,
         elif (rule.rule, method, who) == (BLOB, "GET", "fin"):
             # What they send is taken, but they see no visit.
             assert (response.status_code, response.json["code"]) == (404, "NOT_FOUND"), rule
+        elif rule.rule == EVIDENCE:
+            # It is asked for an indicator; whoever may not ask at all was sent away above.
+            assert (response.status_code, response.json["code"]) == (422, "INVALID"), rule
         elif rule.rule == CLOSING:
             # Nothing was closed here; who sees which closing is asked where some are.
             assert (response.status_code, response.json["code"]) == (404, "NOT_FOUND"), rule
