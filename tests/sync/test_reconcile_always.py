@@ -214,6 +214,9 @@ POOL = (
     ),
     *(ID, OTHER_ID, "2026-11-21", "2026-11-22", "10:00", 7, 30, 30.5, True, False, {}, {"phone": 5}),
     *(MOMENT, LATER, FIX, OTHER_FIX, NO_FIX, {"outcome": "A"}, "unread", "take", "2026-11-21T10:00:00Z"),
+    *("FREQ=DAILY", "FREQ=WEEKLY;BYDAY=MO", {"id": ID, "n": 1, "start": "2026-11-21", "on": "2026-11-21"}),
+    *("balanced", "field_only", "proposed", "approved", "held", "entered", "confirmed", "closed", "reopened"),
+    *("month", "week", "1.5", "40", [{"code": "valid_visits", "weight": "40"}]),
 )
 """Values of which every field of every kind takes some."""
 
