@@ -126,18 +126,23 @@ async function report(notice: string | undefined, what: 'shown' | 'opened'): Pro
 
 self.addEventListener('notificationclick', (event) => {
   const told = (event.notification.data as Payload | null) ?? {};
-  event.notification.close();
-  event.waitUntil(Promise.all([tapped(told, event.action), report(told.notice, 'opened')]));
+  event.waitUntil(
+    Promise.all([tapped(event.notification, told, event.action), report(told.notice, 'opened')]),
+  );
 });
 
-/** Done and snooze are written here and now, whatever becomes of the pages; all else is shown by one. */
-async function tapped(told: Payload, action: string): Promise<void> {
-  if ((action === 'done' || action === 'snooze') && (await take(told, action))) return;
+/**
+ * Done and snooze are written here and now, whatever becomes of the pages; all else is shown by one. A notice that is gone
+ * says that its button was heard, so it goes once that is written and not before.
+ */
+async function tapped(notice: Notification, told: Payload, action: string): Promise<void> {
+  if ((action === 'done' || action === 'snooze') && (await take(notice, told, action))) return;
+  notice.close();
   await open(told, action);
 }
 
 /** False where it could not be kept: then a page is opened, which says so. */
-async function take(told: Payload, deed: Deed): Promise<boolean> {
+async function take(notice: Notification, told: Payload, deed: Deed): Promise<boolean> {
   const followUp = told.about?.kind === 'follow_up' ? told.about.id : null;
   const until = Date.now() + SNOOZE_MS;
   try {
@@ -146,6 +151,7 @@ async function take(told: Payload, deed: Deed): Promise<boolean> {
   } catch {
     return false;
   }
+  notice.close();
   const page = (await windows()).find((one) => one.visibilityState === 'visible');
   page?.postMessage({ type: 'TAPPED', deed, notice: told.notice, followUp, until });
   await count(told.badge === undefined ? undefined : Math.max(0, told.badge - 1));

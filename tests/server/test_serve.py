@@ -239,6 +239,7 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     rounds = Commands(f"sqlite:///{tmp_path / 'demo.db'}", tmp_path / "state")
     served: list[Any] = []
     monkeypatch.setattr(run, "run", served.append)
+    monkeypatch.setattr("server.demo.run.DAYS", 2)  # what sixty days hold is asked where they are made
     rounds.served = served  # type: ignore[attr-defined]
     return rounds
 
