@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.machine import chromium, postgres_programs
+from tests.machine import chromium, missing, postgres_programs
 from tests.postgres import Cluster, cluster
 
 REPOSITORY = Path(__file__).parent.parent
@@ -37,13 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
-def _missing(what: str, required_by: str) -> None:
-    """Skips with a word, or fails where the run has promised that nothing is skipped."""
-    if os.environ.get(required_by):
-        pytest.fail(f"{what}, and {required_by} is set")
-    pytest.skip(what)
-
-
 # --- databases ---------------------------------------------------------------------------------------------------
 
 
@@ -51,7 +44,7 @@ def _missing(what: str, required_by: str) -> None:
 def postgres() -> Iterator[Cluster]:
     """One private PostgreSQL cluster for the whole run."""
     if postgres_programs() is None:
-        _missing("PostgreSQL's programs are not on this machine", "REQUIRE_PG")
+        missing("PostgreSQL's programs are not on this machine", "REQUIRE_PG")
     with cluster() as running:
         yield running
 
@@ -167,7 +160,7 @@ def proxied_server(live_server: Any) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def _playwright() -> Iterator[Any]:
     if chromium() is None:
-        _missing("no Chromium is on this machine", "REQUIRE_BROWSER")
+        missing("no Chromium is on this machine", "REQUIRE_BROWSER")
     from playwright.sync_api import expect, sync_playwright
 
     # What is awaited comes at once or, on two busy cores, after a while; five seconds judge the machine.

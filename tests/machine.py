@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -44,6 +46,13 @@ def postgres_programs() -> Path | None:
         if candidate and os.access(os.path.join(candidate, "initdb"), os.X_OK):
             return Path(candidate)
     return None
+
+
+def missing(what: str, required_by: str) -> None:
+    """Skips with a word, or fails where the run has promised that nothing is skipped."""
+    if os.environ.get(required_by):
+        pytest.fail(f"{what}, and {required_by} is set")
+    pytest.skip(what)
 
 
 def _apt(*packages: str) -> bool:

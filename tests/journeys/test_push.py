@@ -35,6 +35,7 @@ from tests.desktop import Desktop, Shown
 from tests.firefox import Autopush, Firefox, program
 from tests.journeys.conftest import NOON, PASSWORD
 from tests.live import LiveServer
+from tests.machine import missing
 from tests.world import World
 
 LONG_MS = 30_000
@@ -311,8 +312,15 @@ PRESS = """
 """
 
 
+@pytest.fixture
+def firefox_program() -> None:
+    """Where REQUIRE_FIREFOX promises one, its absence fails."""
+    if program() is None:
+        missing("no Firefox is on this machine: name one in FIREFOX", "REQUIRE_FIREFOX")
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(program() is None, reason="no Firefox is on this machine: name one in FIREFOX")
+@pytest.mark.usefixtures("firefox_program")
 def test_a_reminder_reaches_a_firefox_that_was_away_and_a_tap_opens_what_is_due(
     office: tuple[World, LiveServer], tmp_path: Path
 ) -> None:

@@ -138,6 +138,12 @@ def test_every_code_that_a_phone_can_bring_about_occurs(made: tuple[Config, list
         assert late > 3, "check-outs are forgotten"
 
 
+def test_the_journal_tells_what_the_tables_say(made: tuple[Config, list[SignIn]]) -> None:
+    with opened(made[0]), reading() as connection:
+        org_id = connection.execute(select(Organisation.id)).scalar_one()
+        assert check(connection, org_id) == []
+
+
 def test_passwords_are_kept_for_their_owner_alone(made: tuple[Config, list[SignIn]]) -> None:
     config, sign_ins = made
     assert [who.role for who in sign_ins] == ["rep", "manager", "administrator"]
