@@ -109,12 +109,14 @@ def relations_to(work: Work, row: Row) -> frozenset[str]:
 
 def _relations(work: Work, row: Row, actor: Actor) -> frozenset[str]:
     values, found = row.values(), set()
-    if actor.role == "administrator":
+    if actor.role == "administrator" and actor.active:
         found.add("administrator")
     if row.kind.org_wide:
+        if not actor.active:
+            return NONE
         if row.kind.name == "scheme" and row.entity and row.entity.created_by == actor.id:
             found.add("author")
-        return frozenset(found | {"reader"}) if actor.active else frozenset(found)
+        return frozenset(found | {"reader"})
     if row.kind.name in goals.OF_SOMEBODY:
         return frozenset(goals.relations(work, row, actor))
     if row.kind.name == "closing":

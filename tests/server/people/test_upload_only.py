@@ -93,6 +93,39 @@ def test_an_upload_only_phone_hands_in_its_evidence_for_review_its_edits_parked_
         assert check(connection, world.org) == []
 
 
+@pytest.mark.parametrize("why", ["revoked", "deactivated"])
+def test_an_administrator_who_may_only_upload_administers_nothing_any_more(world: World, why: str) -> None:
+    scheme = {"name": "Spring", "valid_from": "2099-01-01"}
+    world.create("scheme", "spring", **scheme, indicators=[{"code": "valid_visits", "weight": "1"}])
+    world.create("setting", "share", key="share_team_customers", value=True)
+    value = {"indicator": "orders", "on": "2031-03-01", "amount": "3", "source": "typed"}
+    world.create("value", "orders", person_id=world.ids["rob"], status="confirmed", **value)
+    browser, admin_ = signed_in(world, "admin"), world.phone("admin")
+    if why == "revoked":
+        revoke_all(world)
+    else:
+        world.change("person", "admin", active=False)
+
+    def asks(kind: str, name: str, field: str, word: str, old: Any, new: Any) -> dict[str, Any]:
+        op = {"field": field, "op": word, "old": old, "new": new}
+        made: dict[str, Any] = admin_.mutation(kind, world.ids[name], "update", [op], base=2**40)
+        return made
+
+    wanted = [
+        asks("person", "admin", "active", "set", False, True),
+        asks("person", "rob", "role", "set", "rep", "administrator"),
+        asks("setting", "share", "value", "set", True, False),
+        asks("scheme", "spring", "status", "go", "proposed", "approved"),
+        asks("value", "orders", "status", "go", "confirmed", "reviewed"),
+        admin_.mutation("team", world.ids["south"], "archive", []),
+    ]
+    sent = browser.post("/api/sync", json=admin_.envelope(*wanted))
+    assert sent.json["upload_only"] == why
+    assert [receipt["code"] for receipt in sent.json["receipts"]] == ["SCOPE_LOST"] * len(wanted)
+    with world.app.app_context(), reading() as connection:
+        assert check(connection, world.org) == []
+
+
 def test_somebody_whose_device_was_revoked_signs_in_again_and_is_as_before(world: World) -> None:
     shop = world.customer("Shop")
     signed_in(world, "rob")
