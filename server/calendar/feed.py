@@ -6,6 +6,7 @@ it was made stands there, as it does everywhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -26,6 +27,9 @@ MOST = 2000
 PLANS_BACK = timedelta(days=30)
 """Plans of longer ago that never began are no plans any more."""
 
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+"""Signs that no text of a calendar may hold (RFC 5545, section 3.3.11); a new line it writes in its own way."""
+
 
 def calendar_of(
     connection: Connection, org_id: str, reader: Mapping[Any, Any], app: str, now: datetime
@@ -35,7 +39,7 @@ def calendar_of(
     calendar.add("prodid", "-//Rounds//Calendar//EN")
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")
-    calendar.add("x-wr-calname", f"Rounds · {reader['name']}")
+    calendar.add("x-wr-calname", _text(f"Rounds · {reader['name']}"))
     calendar.add("x-published-ttl", "PT1H")
     zone_name = reader["time_zone"]
     about = (Customer.name.label("customer_name"), Customer.address, Customer.phone)
@@ -55,7 +59,7 @@ def calendar_of(
     for row in promises:
         zone = row["due_zone"] if row["due_zone"] and zone_of(row["due_zone"]) else zone_name
         event = _event(row, row["due_date"], row["due_time"], zone, PROMISE_LASTS, now)
-        event.add("summary", f"{row['subject']} · {row['customer_name']}")
+        event.add("summary", _text(f"{row['subject']} · {row['customer_name']}"))
         event.add("url", f"{app}/follow-ups/{row['id']}")
         calendar.add_component(event)
     plans = connection.execute(
@@ -72,7 +76,7 @@ def calendar_of(
     ).mappings()
     for row in plans:
         event = _event(row, row["planned_date"], row["planned_time"], zone_name, VISIT_LASTS, now)
-        event.add("summary", row["customer_name"])
+        event.add("summary", _text(row["customer_name"]))
         event.add("url", f"{app}/visits/{row['id']}")
         calendar.add_component(event)
     calendar.add_missing_timezones()
@@ -89,14 +93,19 @@ def _event(
     begins = date.fromisoformat(day)
     if at is None:
         event.add("dtstart", begins)
-        event.add("dtend", begins + timedelta(days=1))
+        if begins < date.max:
+            event.add("dtend", begins + timedelta(days=1))
         event.add("transp", "TRANSPARENT")
     else:
         local = datetime.combine(begins, time.fromisoformat(at), zone_of(zone_name) or UTC)
         event.add("dtstart", local)
         event.add("duration", lasts)
     if row["address"]:
-        event.add("location", row["address"])
+        event.add("location", _text(row["address"]))
     if row["phone"]:
-        event.add("description", row["phone"])
+        event.add("description", _text(row["phone"]))
     return event
+
+
+def _text(said: str) -> str:
+    return _CONTROL.sub(" ", said)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ def compose(
     known = {name: value for name, value in words.items() if isinstance(value, str | int)}
     known["due"] = _time(words.get("due_at"), words.get("all_day"), zone, locale)
     known["since"] = _time(words.get("since"), False, zone, locale)
+    known["month"] = _month(words.get("month"), locale)
     known["parts"] = _group(words, locale, zone) if rule == "group" else _parts(words, said)
     filled = (part.format_map(_Blank(known)).strip(" ·:：") for part in pattern)
     title, body = filled
@@ -81,12 +82,25 @@ def _time(instant: Any, all_day: Any, zone: tzinfo, locale: str) -> str:
     """`Thu 26 Nov, 15:00`; all-day things have no time of day. Their day is that of the moment before midnight."""
     if not isinstance(instant, str):
         return ""
-    at = datetime.fromisoformat(instant).astimezone(zone or UTC)
+    at = datetime.fromisoformat(instant)
+    try:
+        at = at.astimezone(zone or UTC)
+    except OverflowError:  # at the calendar's ends
+        pass
     if locale.startswith("zh"):
         day = f"{at.month}月{at.day}日"
         return day if all_day else f"{day} {at:%H:%M} "
     day = f"{at:%a} {at.day} {at:%b}"
     return day if all_day else f"{day}, {at:%H:%M}"
+
+
+def _month(said: Any, locale: str) -> str:
+    """`October 2026` of `2026-10`; what is no month stays as it is."""
+    try:
+        first = date.fromisoformat(f"{said}-01")
+    except ValueError:
+        return "" if said is None else str(said)
+    return f"{first.year}年{first.month}月" if locale.startswith("zh") else f"{first:%B} {first.year}"
 
 
 def _cut(text: str, most: int) -> str:

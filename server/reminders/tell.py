@@ -7,6 +7,7 @@ comes after, from the deliveries written here (`server.push.deliver`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -16,7 +17,7 @@ from uuid import NAMESPACE_OID, uuid5
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from server.customers.model import Customer
-from server.db import reading, upsert, writing
+from server.db import is_busy, reading, upsert, writing
 from server.exchange.apply import lock_head
 from server.exchange.door import Change, client_of, write_within
 from server.exchange.kinds import CLOSING
@@ -40,7 +41,12 @@ from server.visits.model import RepDay, Visit
 from server.visits.rules import zone_of
 from sync.mutation import instant_text
 
+log = logging.getLogger("rounds")
+
 MOST_AT_ONCE = 500
+PUT_OFF = timedelta(hours=1)
+"""What cannot be told is tried again after this, so that it holds nothing else up."""
+
 SOON = timedelta(minutes=5)
 """What falls due this soon after something that is told now is told with it: one notice instead of two."""
 
@@ -82,14 +88,25 @@ def tell_due(
 ) -> int:
     """Tell what is due in an organisation; returns how many reminders were dealt with.
 
+    What fails is tried with fewer at once; one that fails alone is put off, and the others are told.
+
     `offered` says for the short name of an organisation which other channels there are (`reminders.channels`).
     """
     with reading() as connection:
         if not _due(connection, org_id, now, 1):
             return 0
-    with writing() as connection:
-        lock_head(connection, org_id)
-        return tell_within(connection, org_id, now, most, offered)
+    try:
+        with writing() as connection:
+            lock_head(connection, org_id)
+            return tell_within(connection, org_id, now, most, offered)
+    except Exception as error:
+        if is_busy(error):
+            raise
+        if most > 1:
+            return tell_due(org_id, now, most // 2, offered)
+        log.error("a reminder of organisation %s cannot be told", org_id, exc_info=error)
+        _put_off(org_id, now)
+        return 1
 
 
 def tell_within(
@@ -112,7 +129,8 @@ def tell_within(
         return len(found)
     people = People(connection, org_id)
     owners = {row["person_id"] for row in due}
-    due += _due_soon(connection, org_id, now, owners, {row["id"] for row in due})
+    if most > 1:
+        due += _due_soon(connection, org_id, now, owners, {row["id"] for row in due})
     people.load(owners)
     facts = Facts(connection, org_id, due)
     later: dict[str, datetime] = {}
@@ -177,6 +195,17 @@ def _mark_told(connection: Connection, org_id: str, notices: Mapping[str, str | 
         .execution_options(synchronize_session=False),
         [{"reminder": reminder, "notice": notice} for reminder, notice in sorted(notices.items())],
     )
+
+
+def _put_off(org_id: str, now: datetime) -> None:
+    """Look at the first that is due again later."""
+    with writing() as connection:
+        for row in _due(connection, org_id, now, 1):
+            connection.execute(
+                update(Reminder)
+                .where(Reminder.org_id == org_id, Reminder.id == row["id"], Reminder.state == "waiting")
+                .values(due_at=now + PUT_OFF)
+            )
 
 
 def _due(connection: Connection, org_id: str, now: datetime, most: int) -> list[dict[str, Any]]:

@@ -103,6 +103,22 @@ def test_a_text_with_lines_and_signs_breaks_no_calendar(office: Office) -> None:
     assert str(events(office, make(office))[made]["SUMMARY"]).startswith("One;two,three\\n\nEND:VCALENDAR 很")
 
 
+def test_a_control_sign_breaks_no_calendar(office: Office) -> None:
+    made = office.promise(subject="Ring\x0b the\x01 bell\t")
+    path = make(office)
+    assert not set(read(office, path).data.replace(b"\r\n", b"")) & {*range(0x20), 0x7F}
+    assert str(events(office, path)[made]["SUMMARY"]) == "Ring  the  bell  · Shop"
+
+
+def test_the_last_day_of_the_calendar_is_a_day(office: Office) -> None:
+    last = office.promise(due_date="9999-12-31", due_time=None)
+    late = office.promise(due_date="9999-12-31", due_time="23:59", due_zone="America/New_York")
+    first = office.promise(due_date="0001-01-01", due_time="00:00", due_zone="Asia/Tokyo")
+    found = events(office, make(office))
+    assert found.keys() == {last, late, first}
+    assert found[last]["DTSTART"].dt == date.max and "DTEND" not in found[last]
+
+
 def test_an_address_is_told_once_and_kept_nowhere_and_whoever_asks_for_it_keeps_nothing(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -179,6 +179,15 @@ def test_a_notice_that_no_device_showed_for_an_hour_comes_as_mail_once(office: R
     assert (attempt["n"], attempt["outcome"]) == (1, "sent") and attempt["ended_at"] is not None
 
 
+def test_a_subject_of_two_lines_is_a_mail_all_the_same_with_its_own_heads_alone(office: Reach) -> None:
+    office.promise(subject="Send the quote\r\nBcc: everybody@office.example\n\nNow")
+    office.told()
+    assert office.reach(london(15, 30)) == 1
+    ((to, message),) = office.mail.taken
+    assert to == [f"rob@{office.world.org[:8]}.test"] and message["Bcc"] is None
+    assert subject(message) == "Send the quote Bcc: everybody@office.example Now"
+
+
 @pytest.mark.parametrize("what", ["shown", "opened"])
 def test_what_a_device_showed_goes_nowhere_else(office: Reach, what: str) -> None:
     device = office.subscribe("rob")

@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, update
 from server.db import reading, writing
 from server.exchange.check import check
 from server.exchange.door import Change
+from server.followups.model import FollowUp
 from server.people.model import Device
 from server.push.model import Subscription
 from server.push.routes import digest
@@ -160,6 +161,47 @@ def test_a_notice_is_snoozed_without_network_and_comes_back(office: Office) -> N
     office.tell(london(15, 0))
     assert office.tell(london(15, 30)) == 1
     assert office.inbox(office.rob)[-1]["rule"] == "snoozed"
+
+
+@pytest.mark.parametrize(
+    ("day", "at", "zone", "readers"),
+    [
+        ("9999-12-31", "23:59", "America/New_York", "Asia/Tokyo"),
+        ("9999-12-31", None, "America/New_York", "Asia/Tokyo"),
+        ("0001-01-01", "00:00", "Asia/Tokyo", "America/New_York"),
+    ],
+)
+def test_a_day_at_the_end_of_the_calendar_is_told_like_any_other(
+    office: Office, day: str, at: str | None, zone: str, readers: str
+) -> None:
+    office.world.change("person", "rob", time_zone=readers)
+    office.wish("rob", quiet_from="00:00", quiet_to="00:00")
+    office.subscribe("rob")
+    due = {"due_date": day, "due_time": at, "due_zone": zone}
+    office.promise(office.mia, owner_id=office.world.ids["rob"], **due)
+    office.tell(london(12))
+    assert [notice["rule"] for notice in office.inbox(office.rob)][:1] in (["follow_up_assigned"], ["group"])
+    assert len(office.deliveries()) == 1
+    listed = office.call("rob", "GET", "/api/follow-ups").json["items"]
+    assert [each["due_date"] for each in listed] == [day]
+
+
+def test_one_that_cannot_be_told_holds_no_other_up_and_is_tried_again(office: Office) -> None:
+    broken = office.promise(subject="Broken")
+    for number in range(3):
+        office.promise(subject=f"Sound {number}", due_time="15:02")
+    with office.world.app.app_context(), writing() as connection:
+        row = (FollowUp.org_id == office.world.org, FollowUp.id == broken)
+        connection.execute(update(FollowUp).where(*row).values(due_date="no day"))
+    while office.tell(london(14, 32)):
+        pass
+    told = {line["id"] for notice in office.inbox(office.rob) for line in notice["about"]}
+    assert len(told) == 3 and broken not in told
+    assert ("follow_up_due", london(15, 32)) in office.waiting()
+    with office.world.app.app_context(), writing() as connection:
+        connection.execute(update(FollowUp).where(*row).values(due_date=DAY.isoformat()))
+    office.tell(london(15, 32))
+    assert broken in {line["id"] for notice in office.inbox(office.rob) for line in notice["about"]}
 
 
 def test_an_inbox_is_its_owners_alone_and_nobody_writes_into_it(office: Office) -> None:
