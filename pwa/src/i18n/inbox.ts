@@ -1,3 +1,6 @@
+const monthsIn = (locale: string) =>
+  new Intl.DateTimeFormat(locale, { month: 'long', year: 'numeric', timeZone: 'UTC' });
+
 /**
  * The words of the inbox and of how one is reminded. `said` is what a notice says, by its rule, as `[title, body]`; the
  * server has the same sentences for the lock screen.
@@ -37,15 +40,19 @@ const en = {
     not_visited: 'not visited lately: {names}',
     minutes: '{n} visits without minutes',
     unsent: '{n} still on your phone',
-    open: '{n} visit still open',
+    open: '{n} visits still open',
     visits: '{n} visits',
     valid: '{n} count',
     silent: '{n} not synced today',
   } as Record<string, string>,
-  partsOne: { minutes: '1 visit without minutes', visits: '1 visit', valid: '1 counts' } as Record<
-    string,
-    string
-  >,
+  partsOne: {
+    minutes: '1 visit without minutes',
+    open: '1 visit still open',
+    visits: '1 visit',
+    valid: '1 counts',
+  } as Record<string, string>,
+  /** An instant (ms) of a month as its name. */
+  monthOf: (at: number) => monthsIn('en-GB').format(at),
   between: ' · ',
   more: '{names} and {n} more',
   comma: ', ',
@@ -249,7 +256,8 @@ const zh: InboxWords = {
     valid: '{n} 次有效',
     silent: '{n} 人今天未同步',
   },
-  partsOne: { minutes: '1 次拜访缺小结', visits: '1 次拜访', valid: '1 次有效' },
+  partsOne: { minutes: '1 次拜访缺小结', open: '1 次拜访未签退', visits: '1 次拜访', valid: '1 次有效' },
+  monthOf: (at) => monthsIn('zh-CN').format(at),
   between: ' · ',
   more: '{names}等，另有 {n} 家',
   comma: '、',

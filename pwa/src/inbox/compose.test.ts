@@ -45,6 +45,10 @@ describe('a notice', () => {
     expect(compose({ rule: 'morning', words: day }, en, times)[1]).toBe(
       '2 late · not visited lately: A, B, C and 1 more · 1 visit without minutes',
     );
+    const star = { rule: 'process_star', words: { owner: 'Rob', month: '2026-10' } };
+    expect([en, zh].map((w) => compose(star, w, times)[1])).toEqual(['October 2026', '2026年10月']);
+    expect(compose({ rule: 'day_end', words: { open: 2 } }, en, times)[1]).toBe('2 visits still open');
+    expect(compose({ rule: 'day_end', words: { open: 1 } }, en, times)[1]).toBe('1 visit still open');
     expect(compose({ rule: 'from a later version', words: {} }, en, times)).toEqual([en.other, '']);
   });
 

@@ -10,6 +10,7 @@ export type Times = (at: string, all: boolean) => string;
 
 const PARTS = ['overdue', 'not_visited', 'minutes', 'unsent', 'open', 'visits', 'valid', 'silent'];
 const MOST_NAMES = 3;
+const MONTH = /^\d{4}-\d{2}$/;
 
 const fill = (pattern: string, known: Record<string, unknown>): string =>
   pattern.replace(/\{(\w+)\}/g, (_, name: string) => {
@@ -32,8 +33,10 @@ export function compose(told: Told, w: InboxWords, times: Times): [title: string
     const value = words[name];
     return typeof value === 'string' ? times(value, all) : '';
   };
+  const month = typeof words['month'] === 'string' ? words['month'] : '';
   const known = {
     ...words,
+    month: MONTH.test(month) ? w.monthOf(Date.parse(month)) : month,
     due: at('due_at', words['all_day'] === true),
     since: at('since', false),
     parts: rule === 'group' ? lines(words, w, times) : parts(words, w),
@@ -71,7 +74,7 @@ function parts(words: Told['words'], w: InboxWords): string {
 /** The month that a notice of a closing speaks of: of a low grade that person's page, of an honour the page of scores. */
 export function closedPath(rule: string | undefined, words: Record<string, unknown>): string {
   const { month, owner_id: owner } = words;
-  const day = typeof month === 'string' && /^\d{4}-\d{2}$/.test(month) ? `?kind=month&day=${month}-01` : '';
+  const day = typeof month === 'string' && MONTH.test(month) ? `?kind=month&day=${month}-01` : '';
   return `/scores${rule === 'low_twice' && typeof owner === 'string' ? `/${owner}` : ''}${day}`;
 }
 

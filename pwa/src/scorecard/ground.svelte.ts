@@ -1,9 +1,9 @@
 import { fromStore } from 'svelte/store';
 import {
-  customers,
   held,
   kinds,
   people,
+  radiusOf,
   serverNow,
   session,
   settings,
@@ -31,7 +31,6 @@ const rows = {
   values: fromStore(held('value')),
   daysOff: fromStore(held('day_off')),
   closings: fromStore(held('closing')),
-  customers: fromStore(customers),
   kinds: fromStore(kinds),
   people: fromStore(people),
   session: fromStore(session),
@@ -39,7 +38,14 @@ const rows = {
   teams: fromStore(teams),
   today: fromStore(today),
 };
-let work: { me: string; from: Day; store: { readonly current: Ground['work'] } } | null = null;
+/** By person and first day: one screen reads this month and, once that is painted, all there is. */
+const work = new Map<string, { readonly current: Ground['work'] }>();
+function workSince(person: string, from: Day): Ground['work'] {
+  const key = `${person} ${from}`;
+  let store = work.get(key);
+  if (!store) work.set(key, (store = fromStore(workOf(person, from))));
+  return store.current;
+}
 
 /**
  * Everything one's own score is made of, as this phone holds it now; null while nobody is signed in. Visits `since` that
@@ -50,13 +56,8 @@ export function ground(since?: Day): Ground | null {
   if (!me) return null;
   const day = rows.today.current;
   const from = since ?? addDays(day, -KEPT_DAYS);
-  if (work?.me !== me.person.id || work.from !== from)
-    work = { me: me.person.id, from, store: fromStore(workOf(me.person.id, from)) };
   const set = rows.settings.current;
   const kindOf = new Map(rows.kinds.current.map((k) => [k.code, k]));
-  const radius = new Map(
-    rows.customers.current.map((c) => [c.id, c.lat === null ? null : c.radiusM] as const),
-  );
   const weekdays = set['working_days'];
   return {
     me: me.person.id,
@@ -69,12 +70,12 @@ export function ground(since?: Day): Ground | null {
     daysOff: rows.daysOff.current,
     closings: rows.closings.current,
     ...tenureOf(me.person.id),
-    work: work.store.current,
+    work: workSince(me.person.id, from),
     rules: {
       kinds: kindOf,
       minChars: hints(set).minChars,
       backfillLimitH: typeof set['backfill_limit_h'] === 'number' ? set['backfill_limit_h'] : 48,
-      radiusOf: (customer) => radius.get(customer) ?? null,
+      radiusOf,
     },
     weekStart: Number(me.organisation.week_start) || 0,
     ...(Array.isArray(weekdays) ? { weekdays: weekdays as number[] } : {}),
