@@ -4,31 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import NAMESPACE_OID, uuid5
-from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
 
-from server.exchange.door import Change
 from server.indicators.case import plain
 from server.indicators.measure import Value, of_values
 from server.indicators.periods import Period, period_of
 from server.indicators.score import Indicator, exact, rounded
 from tests.realdata.conftest import Table
-from tests.sums import disagreements
 from tests.world import World
-
-CHICAGO = ZoneInfo("America/Chicago")
-MONTH = "2013-10"
-"""The busiest month of which the teams are known."""
-
-
-def identity(*parts: str) -> str:
-    return str(uuid5(NAMESPACE_OID, ":".join(parts)))
 
 
 def readings(score: dict[str, Any]) -> dict[str, str | None]:
@@ -39,98 +27,6 @@ def day_of(text_: str) -> str:
     """A day as the spreadsheets write it, M/D/YYYY."""
     month, day, year = map(int, text_.split("/"))
     return date(year, month, day).isoformat()
-
-
-@pytest.fixture
-def inspections(table: Table) -> list[dict[str, str]]:
-    rows = table("visits/chicago_visits.csv.gz")
-    return [row for row in rows if row["Inspection_Date"][:7] == MONTH and row["sanitarian"]]
-
-
-def test_the_visits_of_a_month_come_to_what_the_city_published(
-    world: World, table: Table, inspections: list[dict[str, str]]
-) -> None:
-    indicators = [
-        {"code": "valid_visits", "weight": "50", "target": "50"},
-        {"code": "customers_visited", "weight": "30", "target": "50"},
-        {"code": "time_with_customers", "weight": "10", "target": "30"},
-        {"code": "fail_rate", "kind": "result", "weight": "10", "combine": "mean", "target": "1"},
-    ]
-    world.create(
-        "scheme", "scheme", name="S", valid_from="2013-01-01", status="approved", indicators=indicators
-    )
-    teams = sorted({row["sanitarian"] for row in inspections})
-    for team in teams:
-        world.create("team", team, name=team, parent_id=world.ids["root"])
-        world.person(f"{team} rep", "rep", team)
-    world.write(
-        *(
-            Change("customer", identity(team, code), "create", {"name": code, "team_id": world.ids[team]})
-            for team, code in sorted({(row["sanitarian"], row["License"]) for row in inspections})
-        )
-    )
-    inspect(world, inspections)
-    table_ = world.get("admin", f"/api/scores?period=month&starts_on={MONTH}-01").json["scores"]
-    found = {row["person"]["name"]: readings(row) for row in table_ if row["readings"]}
-    published = [
-        row
-        for row in table("reference/chicago_group_month.csv")
-        if row["month"] == MONTH and row["sanitarian"]
-    ]
-    assert len(published) == len(teams) == 6
-    for row in published:
-        team = row["sanitarian"]
-        mine = found[f"{team} rep".title()]
-        assert mine["valid_visits"] == row["visits"]
-        assert mine["customers_visited"] == row["distinct_licenses"]
-        assert mine["fail_rate"] == plain(Decimal(row["fail_rate"]))
-        assert Decimal(mine["time_with_customers"] or 0) == round(Decimal(row["visits"]) * 40 / 60, 6)
-        path = f"/api/scores?period=month&starts_on={MONTH}-01&team={world.ids[team]}"
-        of_team = readings(world.get("admin", path).json["team_score"])
-        assert of_team == mine, "its only rep did all of it"
-    end = datetime(2013, 11, 1, 12, tzinfo=UTC)
-    assert disagreements(world, [f"{team} rep" for team in teams], end) == []
-
-
-def inspect(world: World, inspections: list[dict[str, str]]) -> None:
-    """Each team's rep makes its inspections, of 40 minutes each, and their results are reviewed values."""
-    of_team: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for row in inspections:
-        of_team[row["sanitarian"]].append(row)
-    with time_machine.travel(datetime(2013, 11, 2, tzinfo=UTC), tick=False):
-        for team, rows in of_team.items():
-            phone = world.phone(f"{team} rep")
-            phone.zone = CHICAGO.key
-            written, of_day = [], defaultdict(int)
-            for row in rows:
-                number = of_day[row["Inspection_Date"]]
-                of_day[row["Inspection_Date"]] += 1
-                at = datetime.fromisoformat(f"{row['Inspection_Date']}T08:00").replace(tzinfo=CHICAGO)
-                at += timedelta(minutes=20 * number)
-                began = phone.check_in(
-                    identity(team, row["License"]), at, mode="online", check_in_fix={"none": "unavailable"}
-                )
-                written += [began, phone.check_out(began["entity"], at + timedelta(minutes=40))]
-            for start in range(0, len(written), 200):
-                assert {one["status"] for one in phone.push(*written[start : start + 200])} <= {"applied"}
-    world.write(
-        *(
-            Change(
-                "value",
-                identity("value", row["Inspection_ID"]),
-                "create",
-                {
-                    "indicator": "fail_rate",
-                    "person_id": world.ids[f"{row['sanitarian']} rep"],
-                    "on": row["Inspection_Date"],
-                    "amount": "1" if row["Results"] == "Fail" else "0",
-                    "source": "city",
-                    "status": "reviewed",
-                },
-            )
-            for row in inspections
-        )
-    )
 
 
 # -- values of other systems ---------------------------------------------------------------------------------------------
