@@ -43,9 +43,9 @@ _HELD = select(IndicatorTarget.id).where(
 
 def relations(work: Work, row: Row, actor: Actor) -> set[str]:
     """How somebody stands to what is somebody's or some team's. Nobody leads themselves: what is theirs, others decide."""
-    values, found = row.values(), set()
     if not actor.active:
-        return found
+        return set()
+    values, found = row.values(), set()
     if actor.role == "administrator":
         found.add("administrator")
     person, team = values.get("person_id"), values.get("team_id")

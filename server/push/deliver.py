@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, insert, not_, or_, select, tuple_, update
 
 from server.db import reading, writing
-from server.people.model import Device
+from server.people.model import Device, Person
 from server.push import keys, rules
 from server.push.model import Attempt, Delivery, Subscription
 from server.push.send import Sender, Sent
@@ -114,13 +114,13 @@ def claim(org_id: str, now: datetime, most: int, lease: timedelta) -> list[Claim
             .where(Delivery.org_id == org_id, _is_due(now), Delivery.ends_at <= now)
             .values(state="late", leased_until=None)
         )
-        # Whoever was signed out on a device, or had it revoked, is told nothing more there.
+        # Who is not to be told anything there any more is not told what was owed before, either.
         connection.execute(
             update(Delivery)
             .where(
                 Delivery.org_id == org_id,
                 Delivery.state == "waiting",
-                Delivery.subscription_id.in_(select(Subscription.id).where(signed_out(org_id))),
+                Delivery.subscription_id.in_(select(Subscription.id).where(closed(org_id))),
             )
             .values(state="gone", leased_until=None)
         )
@@ -180,19 +180,24 @@ def claim(org_id: str, now: datetime, most: int, lease: timedelta) -> list[Claim
     return claimed
 
 
-def signed_out(org_id: str) -> Any:
-    """The condition of a subscription whose device was signed out or revoked; one of a bearer token has no device."""
+def closed(org_id: str) -> Any:
+    """The condition of a subscription to which nothing goes any more: it ended, its device was signed out or revoked (one of
+    a bearer token has none), or the account is closed."""
     revoked = select(Device.id).where(Device.org_id == org_id, Device.revoked_at.is_not(None))
+    left = select(Person.id).where(Person.org_id == org_id, Person.active.is_(False))
     return and_(
         Subscription.org_id == org_id,
-        Subscription.device_id.is_not(None),
-        Subscription.device_id.in_(revoked),
+        or_(
+            Subscription.ended_at.is_not(None),
+            and_(Subscription.device_id.is_not(None), Subscription.device_id.in_(revoked)),
+            Subscription.person_id.in_(left),
+        ),
     )
 
 
 def reachable(org_id: str) -> Any:
-    """The condition of a subscription that may be owed something: neither ended nor signed out."""
-    return and_(Subscription.org_id == org_id, Subscription.ended_at.is_(None), not_(signed_out(org_id)))
+    """The condition of a subscription that may be owed something."""
+    return and_(Subscription.org_id == org_id, not_(closed(org_id)))
 
 
 def _devices(connection: Connection, org_id: str, ids: set[str]) -> dict[str, dict[str, Any]]:

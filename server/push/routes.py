@@ -74,22 +74,28 @@ def subscribe(principal: Principal, asked: dict[str, Any]) -> None:
         "ended_why": None,
     }
     with writing() as connection:
-        if asked["instead"] and asked["instead"] != asked["endpoint"]:
-            _end(connection, principal, asked["instead"], now, "replaced")
         same = and_(
             Subscription.org_id == principal.org_id,
             Subscription.endpoint_digest == digest(asked["endpoint"]),
         )
-        if connection.execute(update(Subscription).where(same).values(**row)).rowcount == 0:
+        known = connection.execute(select(Subscription.id, Subscription.person_id).where(same)).first()
+        identity = known.id if known else str(uuid4())
+        if known is None:
             made = {
                 "org_id": principal.org_id,
-                "id": str(uuid4()),
+                "id": identity,
                 "endpoint": asked["endpoint"],
+                "endpoint_digest": digest(asked["endpoint"]),
                 "created_at": now,
             }
-            connection.execute(
-                insert(Subscription), [made | row | {"endpoint_digest": digest(asked["endpoint"])}]
-            )
+            connection.execute(insert(Subscription), [made | row])
+        else:
+            connection.execute(update(Subscription).where(same).values(**row))
+            if known.person_id != principal.person_id:
+                _owe_no_more(connection, principal.org_id, known.id)
+        if asked["instead"] and asked["instead"] != asked["endpoint"]:
+            for old in _end(connection, principal, asked["instead"], now, "replaced"):
+                _hand_on(connection, principal.org_id, old, identity)
         _keep_newest(connection, principal, now)
 
 
@@ -103,8 +109,9 @@ def unsubscribe(principal: Principal, asked: dict[str, Any]) -> None:
         _end(connection, principal, asked["endpoint"], auth.now(), "asked")
 
 
-def _end(connection: Connection, principal: Principal, endpoint: str, now: datetime, why: str) -> None:
-    connection.execute(
+def _end(connection: Connection, principal: Principal, endpoint: str, now: datetime, why: str) -> list[str]:
+    """Give one's subscription of this endpoint up; returns its id, if there was one."""
+    ended = connection.execute(
         update(Subscription)
         .where(
             Subscription.org_id == principal.org_id,
@@ -113,6 +120,30 @@ def _end(connection: Connection, principal: Principal, endpoint: str, now: datet
             Subscription.ended_at.is_(None),
         )
         .values(ended_at=now, ended_why=why)
+        .returning(Subscription.id)
+    )
+    return list(ended.scalars())
+
+
+def _waits(org_id: str, subscription: str) -> Any:
+    return and_(
+        Delivery.org_id == org_id, Delivery.subscription_id == subscription, Delivery.state == "waiting"
+    )
+
+
+def _owe_no_more(connection: Connection, org_id: str, subscription: str) -> None:
+    """Another person has the device now: what it was owed was not for them."""
+    connection.execute(update(Delivery).where(_waits(org_id, subscription)).values(state="gone"))
+
+
+def _hand_on(connection: Connection, org_id: str, old: str, new: str) -> None:
+    """What a device is still owed it is owed at its new address."""
+    there = select(Delivery.notice_id).where(Delivery.org_id == org_id, Delivery.subscription_id == new)
+    connection.execute(
+        update(Delivery)
+        .where(_waits(org_id, old), Delivery.notice_id.not_in(there))
+        .values(subscription_id=new, leased_until=None)
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -13,6 +13,7 @@ from server.exchange.check import check
 from server.exchange.door import Change
 from server.followups.model import FollowUp
 from server.people.model import Device
+from server.push.deliver import LEASE, Claimed, claim
 from server.push.model import Subscription
 from server.push.routes import digest
 from server.reminders.model import Reminder
@@ -536,6 +537,45 @@ def test_a_device_on_which_somebody_signed_out_is_owed_nothing(office: Office) -
     office.tell(london(14, 30))
     assert office.deliveries() == [] and len(office.inbox(office.rob)) == 1
     assert office.call("rob", "POST", "/api/push/test").json == {"devices": 0}
+
+
+def test_a_phone_in_other_hands_shows_nothing_that_was_meant_for_the_hands_before(office: Office) -> None:
+    phone = office.subscribe("rob")
+    office.promise()
+    office.tell(london(14, 30))
+    office.subscribe("ria", phone)
+    (delivery,) = office.deliveries()
+    assert delivery["state"] == "gone" and len(office.inbox(office.rob)) == 1
+
+
+def test_a_device_with_a_new_address_is_sent_there_what_it_was_owed_before(office: Office) -> None:
+    old, new = office.subscribe("rob"), Subscriber("https://push.example.com")
+    office.promise()
+    office.tell(london(14, 30))
+    key = office.call("rob", "GET", "/api/push/key").json["key"]
+    renewed = new.document | {"key": key, "instead": old.endpoint}
+    assert office.call("rob", "POST", "/api/push/subscriptions", json=renewed).status_code == 204
+    (claimed,) = taken(office, london(14, 31))
+    assert claimed.device["endpoint"] == new.endpoint
+
+
+@pytest.mark.parametrize("how", ["left", "asked"])
+def test_a_device_that_is_let_go_is_not_even_sent_what_it_was_owed(office: Office, how: str) -> None:
+    phone = office.subscribe("rob")
+    office.promise()
+    office.tell(london(14, 30))
+    if how == "left":
+        office.world.change("person", "rob", active=False)
+    else:
+        office.call("rob", "POST", "/api/push/subscriptions/end", json={"endpoint": phone.endpoint})
+    assert taken(office, london(14, 31)) == []
+    assert [each["state"] for each in office.deliveries()] == ["gone"]
+
+
+def taken(office: Office, now: datetime) -> list[Claimed]:
+    """What a ticker would send then."""
+    with office.world.app.app_context():
+        return claim(office.world.org, now, 10, LEASE)
 
 
 def test_an_administrator_sees_how_everybodys_devices_are(office: Office) -> None:
