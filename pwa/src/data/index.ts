@@ -199,6 +199,7 @@ export { exportRescue, importRescue, RescueError } from './rescue';
 export {
   held,
   workOf,
+  radiusOf,
   survivorOf,
   tenureOf,
   makeRecord,

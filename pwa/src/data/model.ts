@@ -297,6 +297,33 @@ export class Model {
     return [...found];
   }
 
+  /**
+   * The records of a kind whose values pass, with their receipts. Of thousands only few have a change of one's own, or
+   * something that waits: for all others nothing is looked up.
+   */
+  records(kind: string, passes: (id: Id, data: Data) => boolean): { id: Id; data: Data; receipt: Receipt }[] {
+    const { needs, waiting } = this.matters();
+    const touched = new Set<Id>();
+    for (const keys of [this.mutations.keys(), needs, waiting.keys()])
+      for (const key of keys) {
+        const [k, id] = key.split(' ') as [string, string];
+        if (k === kind) touched.add(id).add(this.survivor(id));
+      }
+    const out: { id: Id; data: Data; receipt: Receipt }[] = [];
+    const look = (id: Id) => {
+      const value = this.value(kind, id);
+      if (value && passes(id, value.data))
+        out.push({ id, data: value.data, receipt: this.receipt(kind, id) });
+    };
+    for (const [id, row] of this.rows.get(kind) ?? []) {
+      if (touched.delete(id)) look(id);
+      else if (passes(id, row.data)) out.push({ id, data: row.data, receipt: SENT });
+    }
+    // What is on this phone alone has no row.
+    for (const id of touched) look(id);
+    return out;
+  }
+
   // ---- receipts ------------------------------------------------------------------------------------------------
 
   /** What awaits a decision, or had one. */

@@ -47,15 +47,9 @@ function recordsOf(
   kind: string,
   wanted: (id: Id, data: Record<string, unknown>) => boolean = () => true,
 ): Held[] {
-  const out: Held[] = [];
-  for (const id of model.ids(kind)) {
-    const value = model.value(kind, id);
-    // One who became a customer did so, even if put away since.
-    const away = value?.data['archived'] === true && kind !== 'customer';
-    if (!value || away || !wanted(id, value.data)) continue;
-    out.push({ id, data: value.data, receipt: model.receipt(kind, id) });
-  }
-  return out;
+  // One who became a customer did so, even if put away since.
+  const away = (data: Record<string, unknown>) => data['archived'] === true && kind !== 'customer';
+  return model.records(kind, (id, data) => !away(data) && wanted(id, data));
 }
 
 /** What a person did that scores are made of; whoever asks says from which day on. */
@@ -89,6 +83,12 @@ export function tenureOf(person: Id): { joined: Day | null; left: Day | null } {
   const data = openDesk()?.model.value('person', person)?.data ?? {};
   const day = (value: unknown) => (typeof value === 'string' && value !== '' ? value : null);
   return { joined: day(data['joined_on']), left: day(data['left_on']) };
+}
+
+/** How far from their place somebody still is with a customer, metres; null: no place is on record. */
+export function radiusOf(customer: Id): number | null {
+  const known = openDesk()?.model.customer(customer);
+  return known === undefined || known.lat === null ? null : known.radiusM;
 }
 
 /** A customer's id after merges, as visits may name an earlier one. */

@@ -29,8 +29,13 @@ const TOLD = [
   'STILL_WAITING',
 ] as const;
 
-/** The sentences of one reading; `row` is its row of the scheme, `cap` the scheme's. */
+/** The sentences of one reading and of what stands behind it; `row` is its row of the scheme, `cap` the scheme's. */
 export function explain(reading: Read, row: Row, cap: string, language: string): string[] {
+  return [...sentences(reading, row, cap, language), evidenceText(reading.evidence, wordsOf(language))];
+}
+
+/** The same without what stands behind it, where a screen shows the records themselves. */
+export function sentences(reading: Read, row: Row, cap: string, language: string): string[] {
   const w = wordsOf(language);
   const unit = row.unit || 'count';
   const lower = row.direction === 'lower';
@@ -62,7 +67,7 @@ export function explain(reading: Read, row: Row, cap: string, language: string):
     ...(general.length === 2 ? [w.share.both] : general.map((code) => w.share[code])),
     ...TOLD.filter(has).map((code) => w.reasons[code]),
   ];
-  return [...said.map((one) => fill(one, known)), evidenceText(reading.evidence, w)];
+  return said.map((one) => fill(one, known));
 }
 
 function evidenceText({ counted, not_counted: others }: Evidence, w: Explained): string {
@@ -86,7 +91,11 @@ export function why(code: string, w: Explained): string {
 /** What does not count by its code, the most frequent first, then by name. */
 export function inOrder(others: Evidence['not_counted']): [code: string, ids: string[]][] {
   const found = new Map<string, string[]>();
-  for (const { id, code } of others) found.set(code, [...(found.get(code) ?? []), id]);
+  for (const { id, code } of others) {
+    const known = found.get(code);
+    if (known) known.push(id);
+    else found.set(code, [id]);
+  }
   return [...found].sort(([a, x], [b, y]) => y.length - x.length || (a < b ? -1 : 1));
 }
 

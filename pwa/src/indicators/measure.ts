@@ -73,15 +73,19 @@ const actual = (part: Fraction, of: number, evidence: Evidence, reasons: string[
   unapproved: null,
 });
 
-/** In the order of the ids, which no order of arrival can change. */
+/** In the order of the ids, which no order of arrival can change, each said once. */
 function evidenceOf(kind: string, told: Told[]): Evidence {
-  const once = new Map(told.map((one) => [`${one[0]} ${one[1] ?? ''}`, one]));
-  const inOrder = [...once.keys()].sort().map((key) => once.get(key)!);
-  return {
-    kind,
-    counted: inOrder.filter(([, code]) => code === null).map(([id]) => id),
-    not_counted: inOrder.flatMap(([id, code]) => (code === null ? [] : [{ id, code }])),
-  };
+  told.sort(([a, x], [b, y]) => (a < b ? -1 : a > b ? 1 : (x ?? '') < (y ?? '') ? -1 : 1));
+  const found: Evidence = { kind, counted: [], not_counted: [] };
+  let last: Told | null = null;
+  for (const one of told) {
+    const [id, code] = one;
+    if (last?.[0] === id && last[1] === code) continue;
+    last = one;
+    if (code === null) found.counted.push(id);
+    else found.not_counted.push({ id, code });
+  }
+  return found;
 }
 
 const whyNot = (v: VisitFact): string | null => (v.valid ? null : (v.reasons[0] ?? 'NOT_DONE'));

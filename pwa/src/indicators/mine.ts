@@ -221,14 +221,16 @@ function reckon(ground: Ground, unsent: Set<string>): Facts {
   const customers = ground.work.customers;
   for (const { id, receipt } of customers) if (receipt.state === 'phone') unsent.add(id);
   return {
-    visits,
+    // By their ids, the order in which each reading tells them: what is in order already is quickly sorted again.
+    visits: visits.sort((a, b) => (a.id < b.id ? -1 : 1)),
     follow_ups,
     own: customers
       .filter(
         ({ data }) =>
           data['owner_id'] === ground.me && data['lifecycle'] !== 'lost' && data['archived'] !== true,
       )
-      .map((c) => c.id),
+      .map((c) => c.id)
+      .sort(),
     won: customers.flatMap(({ id, data }) => {
       const since = text(data['customer_since']);
       return since !== null && data['won_by'] === ground.me ? [{ id, day: since, approved: true }] : [];
