@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime
+from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 from typing import Any
-
-import pytest
-import time_machine
 
 from server.indicators.case import plain
 from server.indicators.measure import Value, of_values
 from server.indicators.periods import Period, period_of
 from server.indicators.score import Indicator, exact, rounded
 from tests.realdata.conftest import Table
-from tests.world import World
-
-
-def readings(score: dict[str, Any]) -> dict[str, str | None]:
-    return {reading["indicator"]: reading["actual"] for reading in score["readings"]}
 
 
 def day_of(text_: str) -> str:
@@ -103,46 +95,3 @@ def test_order_lines_come_to_each_shops_published_figures(table: Table) -> None:
             ]
             assert sum(Decimal(one.part) for one in sums) * scale == int(row[column])
             assert sum(len(one.evidence.counted) for one in sums) == int(row["order_lines"])
-
-
-# -- days of real phones -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def stays(table: Table) -> Iterator[list[dict[str, str]]]:
-    users = {row["track"]: row["user"] for row in table("tracks/phone/phone_tracks.csv")}
-    yield [
-        row | {"user": users[row["track"]]}
-        for row in table("tracks/phone/phone_reference_places.csv")
-        if row["enter_ts"] and row["exit_ts"]
-    ]
-
-
-def test_a_phones_days_come_to_the_published_stays(world: World, stays: list[dict[str, str]]) -> None:
-    """Each published stay is an appointment; those of half an hour and more count, with their very seconds."""
-    user = max({row["user"] for row in stays}, key=lambda one: sum(row["user"] == one for row in stays))
-    mine = [row for row in stays if row["user"] == user]
-    indicators = [
-        {"code": "valid_visits", "weight": "1", "target": "1"},
-        {"code": "time_with_customers", "weight": "1", "target": "1"},
-    ]
-    world.create(
-        "scheme", "scheme", name="S", valid_from="2010-01-01", status="approved", indicators=indicators
-    )
-    shop = world.customer("Place")
-    rob = world.phone("rob")
-    rob.zone = "America/Los_Angeles"
-    expected: dict[str, list[int]] = defaultdict(list)
-    for row in mine:
-        began, ended = (
-            datetime.fromtimestamp(round(float(row[name]), 3), UTC) for name in ("enter_ts", "exit_ts")
-        )
-        with time_machine.travel(ended, tick=False):
-            visit = rob.check_in(shop, began, mode="online", check_in_fix={"none": "unavailable"})
-            rob.push(visit, rob.check_out(visit["entity"], ended))
-        expected[row["enter_local"][:10]].append(int((ended - began).total_seconds()))
-    for day, seconds in expected.items():
-        found = readings(world.get("rob", f"/api/scores/{world.ids['rob']}?period=day&starts_on={day}").json)
-        valid = [each for each in seconds if each >= 1800]
-        assert found["valid_visits"] == str(len(valid))
-        assert Decimal(found["time_with_customers"] or 0) == rounded(sum(valid), 3600)
