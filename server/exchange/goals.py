@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import MINYEAR, UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select
@@ -220,7 +220,9 @@ def weigh_target(work: Work, mutation: Mutation, outcome: Outcome) -> Outcome:
     first = date.fromisoformat(values["starts_on"])
     try:
         # A week begins on whichever day the organisation's weeks do.
-        sound = period_of(values["period"], first, first.weekday()).starts_on == first
+        sound = (
+            period_of(values["period"], first, first.weekday()).starts_on == first and first.year > MINYEAR
+        )
     except (OverflowError, ValueError):
         sound = False
     return outcome if sound else Outcome("parked", codes.INVALID, "starts_on")

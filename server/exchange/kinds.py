@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from types import NoneType
 from typing import Any
 
@@ -376,15 +375,16 @@ SETTING = Kind(
 
 AMOUNT = r"^-?[0-9]{1,15}(\.[0-9]{1,9})?$"
 NOT_NEGATIVE = r"^[0-9]{1,15}(\.[0-9]{1,9})?$"
+ABOVE_ZERO = r"^(?=.*[1-9])[0-9]{1,15}(\.[0-9]{1,9})?$"
 INDICATOR = r"^[a-z][a-z0-9_]{0,63}$"
 
 
-def _written_as(pattern: str, least: Decimal | None = None) -> p.Check:
-    """Text of a pattern; a number also above `least`."""
+def _written_as(pattern: str) -> p.Check:
+    """Text of a pattern."""
     matches = re.compile(pattern.removeprefix("^").removesuffix("$")).fullmatch
 
     def test(value: Any) -> bool:
-        return type(value) is str and matches(value) is not None and (least is None or Decimal(value) > least)
+        return type(value) is str and matches(value) is not None
 
     return p.Check(test, {"type": "string", "pattern": pattern})
 
@@ -407,7 +407,11 @@ def _indicators() -> p.Check:
 
     number = {"type": ["string", "null"], "pattern": NOT_NEGATIVE}
     properties: dict[str, Any] = {name: {"type": ["string", "null"]} for name in INDICATOR_FIELDS}
-    properties |= {"weight": number | {"type": "string"}, "cap": number, "target": number}
+    properties |= {
+        "weight": number | {"type": "string"},
+        "cap": number | {"pattern": ABOVE_ZERO},
+        "target": number,
+    }
     row = {
         "type": "object",
         "properties": properties,
@@ -429,7 +433,7 @@ SCHEME = Kind(
             "role": Field("value", authority="manager", check=p.choice(*ROLES)),
             "team_id": Field("value", authority="manager", check=p.uuid()),
             "valid_from": Field("value", authority="manager", check=p.date(), required=True),
-            "cap": Field("value", authority="manager", check=_written_as(NOT_NEGATIVE)),
+            "cap": Field("value", authority="manager", check=_written_as(ABOVE_ZERO)),
             "indicators": Field("value", authority="manager", check=_indicators(), required=True),
             "note": Field("value", authority="manager", check=p.text(2_000)),
             "status": Field("state", check=p.choice("proposed", "approved", "withdrawn"), required=True),
@@ -542,8 +546,6 @@ DAY_OFF = Kind(
     archive=MANAGERS,
     references={"person_id": "person"},
 )
-
-TICKER = frozenset({"ticker"})
 
 CLOSING = Kind(
     name="closing",

@@ -6,7 +6,8 @@ changes afterwards is told beside them, as an adjustment with its causes; the fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from uuid import NAMESPACE_OID, uuid5
 from sqlalchemy import Connection, and_, bindparam, delete, or_, select
 
 from server.customers.model import Customer
-from server.db import reading, writing
+from server.db import is_busy, reading, writing
 from server.exchange.apply import lock_head
 from server.exchange.door import Change, client_of, write_within
 from server.exchange.work import Actor
@@ -23,6 +24,7 @@ from server.followups.model import FollowUp
 from server.indicators.case import score_document
 from server.indicators.closing_model import Closing, Late
 from server.indicators.compare import Contender, honours
+from server.indicators.honours import announced
 from server.indicators.model import IndicatorTarget, IndicatorValue
 from server.indicators.periods import CLOSES_AFTER_DAYS, ONE_DAY, Period, before, closes_at, period_of
 from server.indicators.reckon import Book, Held, Rated, open_book, people_of, score_by
@@ -34,6 +36,8 @@ from server.visits.model import Visit
 from server.visits.rules import zone_of
 from sync.mutation import instant_text
 
+log = logging.getLogger("rounds")
+
 KINDS = ("day", "week", "month")
 """Kinds of period that close."""
 
@@ -44,7 +48,9 @@ HONOURS = "honours"
 """The setting that, when it is false, leaves honours out."""
 
 LOOK_BACK = timedelta(days=62)
-"""A period that ended longer ago than this is not closed any more, if nothing closed it: nobody waits for it."""
+"""A period that was to be closed longer ago than this is not closed any more: nobody waits for it."""
+
+LONGEST_AFTER = 366
 
 AT_ONCE = 25
 """So many closings are reckoned and written under one lock."""
@@ -61,18 +67,48 @@ def close_due(org_id: str, now: datetime) -> int:
     done = 0
     for period, people in due:
         for start in range(0, len(people), AT_ONCE):
-            with writing() as connection:
-                lock_head(connection, org_id)
-                some = people[start : start + AT_ONCE]
-                closed = close_within(connection, org_id, period, some, now)
-                if closed and period.kind == "month" and start + AT_ONCE >= len(people):
-                    honour(connection, org_id, period, now)
-                done += closed
+
+            def close(connection: Connection, some: Sequence[str], of: Period = period) -> int:
+                return close_within(connection, org_id, of, some, now)
+
+            def then(connection: Connection, of: Period = period) -> None:
+                honour(connection, org_id, of, now)
+
+            last = period.kind == "month" and start + AT_ONCE >= len(people)
+            done += _carefully(org_id, people[start : start + AT_ONCE], close, then if last else None)
     for start in range(0, len(late), AT_ONCE):
+
+        def adjust(connection: Connection, some: Sequence[str]) -> int:
+            return adjust_within(connection, org_id, some, now)
+
+        done += _carefully(org_id, late[start : start + AT_ONCE], adjust)
+    return done
+
+
+def _carefully(
+    org_id: str,
+    some: Sequence[str],
+    work: Callable[[Connection, Sequence[str]], int],
+    then: Callable[[Connection], None] | None = None,
+) -> int:
+    """Do something for all of these, and `then`, in one transaction under the lock; where that fails, for fewer, so that one
+    of which nothing can be made holds no other up."""
+    try:
         with writing() as connection:
             lock_head(connection, org_id)
-            done += adjust_within(connection, org_id, late[start : start + AT_ONCE], now)
-    return done
+            done = work(connection, some) if some else 0
+            if then is not None:
+                then(connection)
+            return done
+    except Exception as error:
+        if is_busy(error):
+            raise
+        if not some or (len(some) == 1 and then is None):
+            log.error("a closing of organisation %s failed: %s", org_id, *some or ["honours"], exc_info=error)
+            return 0
+    half = len(some) // 2 or 1
+    rest = some[half:]
+    return _carefully(org_id, some[:half], work) + _carefully(org_id, rest, work, then)
 
 
 _LATE = select(Late.closing_id).where(Late.org_id == bindparam("org")).order_by(Late.closing_id)
@@ -89,7 +125,7 @@ def closing_id(org_id: str, person: str, period: Period) -> str:
 def closes_after(settings: Mapping[str, Any]) -> int:
     """How many days after its end a period closes."""
     said = settings.get(AFTER)
-    return max(1, said) if type(said) is int else CLOSES_AFTER_DAYS
+    return min(max(1, said), LONGEST_AFTER) if type(said) is int else CLOSES_AFTER_DAYS
 
 
 def _due(connection: Connection, org_id: str, now: datetime) -> list[tuple[Period, list[str]]]:
@@ -99,12 +135,13 @@ def _due(connection: Connection, org_id: str, now: datetime) -> list[tuple[Perio
         return []
     zones = _zones(connection, org_id) | {book.zone}
     first = min(one.valid_from for one in book.schemes)
-    since = max(first, (now - LOOK_BACK).date())
+    after = closes_after(book.settings)
+    since = max(first, (now - LOOK_BACK - timedelta(days=after)).date())
     there: dict[str, list[tuple[date, date]]] | None = None
     people: list[Rated] = []
     found = []
     for kind in KINDS:
-        for period in _ended(kind, since, now, zones, closes_after(book.settings), book.week_start):
+        for period in _ended(kind, since, now, zones, after, book.week_start):
             if there is None:
                 people = people_of(connection, org_id, active=False)
                 there = _there(connection, org_id)
@@ -258,10 +295,11 @@ def _flag(
 def honour(connection: Connection, org_id: str, period: Period, now: datetime) -> None:
     """Have everybody told who earned the honours of a closed month, unless the organisation has none (`honours` false).
 
-    In the transaction that closes the last of it, so that it happens once; the rules stand in `compare`.
+    In the transaction that closes the last of it, so that it happens once: what closes anew later changes nothing that
+    was announced. The rules stand in `compare`.
     """
     book = open_book(connection, org_id, now)
-    if book.settings.get(HONOURS) is False:
+    if book.settings.get(HONOURS) is False or announced(book, period):
         return
     last = before(period, book.week_start)
     rows = connection.execute(

@@ -146,7 +146,10 @@ HONOURS: Mapping[str, str] = {
     "fastest_progress": "The greatest rise of the total over the period before, 1 point at least.",
     "best_newcomer": "The highest total of those who joined within 183 days before the period's end, 70 at least.",
 }
-"""Honour -> its rule. Equal figures share an honour; where nobody meets the rule there is none."""
+"""Honour -> its rule. Equal figures share an honour; where nobody meets the rule, or too many share it, there is none."""
+
+MOST_SHARING = 10
+"""What more people share, such as all who reached the cap, sets nobody apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +189,10 @@ def honours(period: Period, contenders: Sequence[Contender]) -> list[Honour]:
         if one.joined is not None and total >= LEAST:
             if period.ends_on - NEWCOMER <= one.joined < period.ends_on:
                 figures["best_newcomer"][one.person] = total
-    return [
-        Honour(name, tuple(sorted(who for who, figure in each.items() if figure == best)), best)
-        for name, each in figures.items()
-        if each and (best := max(each.values())) is not None
-    ]
+    found = []
+    for name, each in figures.items():
+        best = max(each.values(), default=None)
+        people = tuple(sorted(who for who, figure in each.items() if figure == best))
+        if best is not None and len(people) <= MOST_SHARING:
+            found.append(Honour(name, people, best))
+    return found

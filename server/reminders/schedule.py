@@ -41,6 +41,8 @@ LONG_AGO = timedelta(days=30)
 """What fell due so long before it was written down is nobody's news. Told reminders are forgotten after as long."""
 
 MOST_EARLIER = 50
+MOST_ASKED = 1000
+"""So many ids are asked for in one statement: databases take no list of any length."""
 
 
 def keep(work: Work) -> None:
@@ -82,9 +84,11 @@ def add(connection: Connection, rows: list[dict[str, Any]], now: datetime) -> No
     wanted = {row["id"]: row for row in rows if row["rule"] == "repeat" or row["due_at"] > now - LONG_AGO}
     if not wanted:
         return
-    org_id = rows[0]["org_id"]
-    found = select(Reminder.id).where(Reminder.org_id == org_id, Reminder.id.in_(wanted))
-    told = set(connection.execute(found).scalars())
+    org_id, ids, told = rows[0]["org_id"], list(wanted), set[str]()
+    for start in range(0, len(ids), MOST_ASKED):
+        some = ids[start : start + MOST_ASKED]
+        found = select(Reminder.id).where(Reminder.org_id == org_id, Reminder.id.in_(some))
+        told.update(connection.execute(found).scalars())
     upsert(Reminder, connection, [row for identity, row in wanted.items() if identity not in told])
 
 

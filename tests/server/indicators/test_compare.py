@@ -10,6 +10,7 @@ import pytest
 
 from server.indicators.compare import (
     HONOURS,
+    MOST_SHARING,
     Contender,
     c_twice_running,
     distribution,
@@ -128,3 +129,6 @@ def test_equal_figures_share_an_honour_and_without_merit_there_is_none() -> None
     weak = of(50, 4, 50, 50)
     assert honours(MARCH, [Contender("a", weak, before=weak.total, joined=date(2026, 3, 1))]) == []
     assert honours(MARCH, []) == []
+    all_alike = [Contender(f"{n:02}", same) for n in range(MOST_SHARING + 1)]
+    assert [each.honour for each in honours(MARCH, all_alike[1:])] == list(found)
+    assert honours(MARCH, all_alike) == [], "what everybody has sets nobody apart"

@@ -147,6 +147,14 @@ def test_indicators_that_nobody_could_score_are_not_taken(world: World) -> None:
         assert (receipt["code"], receipt["detail"]) == ("INVALID", {"field": "indicators"}), rows
 
 
+def test_a_cap_is_above_zero(world: World) -> None:
+    admin = world.phone("admin")
+    made = [admin.create("scheme", **scheme(cap=cap)) for cap in ("0", "0.000", "-1", "0.5")]
+    rows = [{"code": "valid_visits", "weight": "1", "cap": "0.0"}]
+    receipts = admin.push(*made, admin.create("scheme", **scheme(indicators=rows)))
+    assert [receipt["code"] for receipt in receipts] == ["INVALID"] * 3 + [None, "INVALID"]
+
+
 # -- targets -----------------------------------------------------------------------------------------------------------
 
 
@@ -189,6 +197,7 @@ UNSOUND: list[tuple[dict[str, Any], str]] = [
     ({"starts_on": "2031-03-02"}, "starts_on"),
     ({"period": "quarter", "starts_on": "2031-03-01"}, "starts_on"),
     ({"period": "year", "starts_on": "9999-01-01"}, "starts_on"),
+    ({"period": "week", "starts_on": "0001-01-01"}, "starts_on"),  # the second day of a Sunday's
     ({"amount": "-1"}, "amount"),
     ({"amount": "1e3"}, "amount"),
     ({"amount": 40}, "amount"),

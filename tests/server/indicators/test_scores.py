@@ -12,15 +12,16 @@ from uuid import uuid4
 
 import pytest
 import time_machine
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from server.db import reading
+from server.db import reading, writing
 from server.exchange.check import check
 from server.exchange.door import Change
 from server.exchange.model import Journal
 from server.indicators import close
 from server.indicators.close import close_due
 from server.indicators.closing_model import Closing
+from server.indicators.model import IndicatorValue
 from server.reminders.tell import tell_due
 from server.tidy import tidy
 from tests.sums import disagreements
@@ -295,6 +296,42 @@ def test_a_ticker_that_dies_while_closing_leaves_nothing_half_closed(
     all_is_well(rated)
 
 
+def test_whose_score_cannot_be_reckoned_holds_up_nobody_elses_closing(rated: World) -> None:
+    value = {"indicator": "orders", "on": "2026-03-05", "amount": "2", "status": "reviewed"}
+    rated.create("value", "broken", person_id=rated.ids["rob"], **value)
+
+    def write_amount(amount: str) -> None:
+        with rated.app.app_context(), writing() as connection:
+            row = (IndicatorValue.org_id == rated.org, IndicatorValue.id == rated.ids["broken"])
+            connection.execute(update(IndicatorValue).where(*row).values(amount=amount))
+
+    def closed() -> set[tuple[str, str]]:
+        with rated.app.app_context(), reading() as connection:
+            rows = select(Closing.person_id, Closing.period).where(Closing.org_id == rated.org)
+            return {(person, period) for person, period in connection.execute(rows)}
+
+    write_amount("no number")
+    later = datetime(2026, 4, 5, 12, tzinfo=UTC)
+    tick(rated, later)
+    ria, rob = rated.ids["ria"], rated.ids["rob"]
+    assert {("ria", kind) for person, kind in closed() if person == ria} == {
+        ("ria", kind) for kind in ("day", "week", "month")
+    }
+    assert (rob, "month") not in closed()
+    write_amount("2")
+    tick(rated, later + timedelta(minutes=10))
+    assert (rob, "month") in closed()
+
+
+@pytest.mark.parametrize(("days", "closes"), [(90, True), (10**9, False), (None, False)])
+def test_a_period_closes_however_long_the_organisation_waits(
+    rated: World, days: int | None, closes: bool
+) -> None:
+    rated.create("setting", "after", key="close_after_days", value=days)
+    tick(rated, datetime(2026, 3, 12, tzinfo=UTC) + timedelta(days=100))
+    assert (("day", "2026-03-11") in closings(rated)) == closes
+
+
 def test_nobody_but_the_ticker_closes(rated: World) -> None:
     fields = {
         "person_id": rated.ids["rob"],
@@ -423,6 +460,19 @@ def test_honours_of_a_closed_month_are_told_to_everybody_once(rated: World, at_n
     all_is_well(rated)
     rob = [{"id": rated.ids["rob"], "name": "Rob"}]
     honours = [{"honour": name, "people": rob} for name in ("process_star", "best_newcomer")]
+    ria = rated.phone("ria")
+    for hour in (8, 10):
+        began = ria.check_in(rated.customer(f"Inn {hour}", owner="ria"), NOON.replace(hour=hour))
+        ria.push(began, ria.check_out(began["entity"], NOON.replace(hour=hour + 1)))
+    admin = rated.phone("admin")
+    with rated.app.app_context(), reading() as connection:
+        months = select(Closing.id).where(Closing.org_id == rated.org, Closing.period == "month")
+        identities = list(connection.execute(months).scalars())
+    go = {"field": "status", "op": "go", "old": "closed", "new": "reopened"}
+    why = {"field": "reason", "op": "set", "old": None, "new": "It came late."}
+    admin.push(*(admin.mutation("closing", one, "update", [go, why], base=2**40) for one in identities))
+    tick(rated, now + timedelta(days=4))
+    assert rated.get("ria", "/api/scores?starts_on=2026-03-01").json["honours"] == honours, "once announced"
     with rated.app.app_context():
         tidy(now + timedelta(days=40))  # reminders long told are thrown away, but an honour is remembered
     for who in ("ria", "mia", "rob"):
