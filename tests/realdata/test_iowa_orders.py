@@ -1,4 +1,4 @@
-"""Real order lines, imported as they lie there: what each shop, rep, month and year comes to against targets, to the cent."""
+"""Real order lines, imported as they lie there: each shop, rep, month and year against targets, to the cent."""
 
 from __future__ import annotations
 
