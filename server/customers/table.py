@@ -118,6 +118,7 @@ def open_sheet(
     """
     said: list[str] = []
     text, encoding = _decoded(data, encoding, fallback, said)
+    text = text.removeprefix("\ufeff")  # the mark stays where somebody said that it is UTF-8
     lines = text.lstrip("\r\n")
     skipped = text[: len(text) - len(lines)].count("\n")
     if not lines.strip():

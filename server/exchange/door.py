@@ -13,10 +13,9 @@ from sqlalchemy import Connection
 from server.exchange.apply import Submission, apply, apply_within
 from server.exchange.documents import MOST_MUTATIONS, item_of
 from server.exchange.kinds import WRITABLE
-from server.exchange.work import Actor
+from server.exchange.work import SERVERS_LIFE, Actor
 from sync.mutation import SCHEMA, Moment, instant_text
 
-LIFE = "server"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -47,7 +46,7 @@ def write(actor: Actor, client: str, changes: Sequence[Change], now: datetime) -
 
     A change whose `id` was written before, with the same content, gets its old receipt and is not applied again.
     """
-    moment = Moment(now.astimezone(UTC), 0.0, LIFE, 0.0, "UTC")
+    moment = Moment(now.astimezone(UTC), 0.0, SERVERS_LIFE, 0.0, "UTC")
     receipts: list[dict[str, Any]] = []
     for start in range(0, len(changes), MOST_MUTATIONS):
         items = [item_of(_raw(change, now), client) for change in changes[start : start + MOST_MUTATIONS]]
@@ -63,7 +62,7 @@ def write_within(
 
     At most 200 changes; an unexpected failure is the caller's.
     """
-    moment = Moment(now.astimezone(UTC), 0.0, LIFE, 0.0, "UTC")
+    moment = Moment(now.astimezone(UTC), 0.0, SERVERS_LIFE, 0.0, "UTC")
     items = [item_of(_raw(change, now), client) for change in changes]
     return apply_within(connection, Submission(actor, client, None, moment, now, items)).receipts
 
@@ -71,7 +70,7 @@ def write_within(
 def _raw(change: Change, now: datetime) -> dict[str, Any]:
     # A change that may be repeated under its id must be the same content each time, so it cannot tell the time.
     wall = EPOCH if change.id else now.astimezone(UTC)
-    at = {"wall": instant_text(wall), "mono_ms": 0, "life": LIFE, "offset_ms": 0, "zone": "UTC"}
+    at = {"wall": instant_text(wall), "mono_ms": 0, "life": SERVERS_LIFE, "offset_ms": 0, "zone": "UTC"}
     ops = [_op(change, name, value) for name, value in change.new.items()]
     return {
         "seq": 0,  # numbered inside

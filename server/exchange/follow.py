@@ -10,7 +10,7 @@ from server.customers.rules import alike_key, cell_of, distance_m
 from server.exchange import goals
 from server.exchange.kinds import UNDECIDED
 from server.exchange.moving import take_customers_along
-from server.exchange.work import Row, Work
+from server.exchange.work import Row, Work, written_at
 from server.followups.rules import due_at
 from server.indicators import keep
 from server.visits import rules
@@ -33,7 +33,7 @@ Follow = Callable[[Work, Row, Mutation, Outcome], None]
 def judge_visit(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
     """Conclude from the evidence what the server says of a visit, and mark the days it stands on."""
     values = row.values()
-    written = best_time(mutation.at, work.sent, work.received_at)
+    written = work.written(mutation)
     clock: dict[str, Any] = dict(row.columns.get("clock") or {})
     decided = clock.get("decided") or {}
     told = {name: decided[name] for name in ("by", "word", "at")} if decided else None
@@ -116,7 +116,7 @@ def place_customer(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -
         zone = rules.zone_of(work.organisation_zone()) or UTC
         row.columns = {
             **row.columns,
-            "customer_since": rules.day_of(_written(work, mutation), zone),
+            "customer_since": rules.day_of(work.written(mutation), zone),
             "won_by": None if mutation.verb == "create" else values.get("owner_id"),
         }
 
@@ -137,7 +137,7 @@ def time_follow_up(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -
         done_at = done_day = None
     elif done_at is None or outcome.changes.get("done"):
         moment = moment_of(values["done"]) if values.get("done") else mutation.at
-        done_at = best_time(moment, work.sent, work.received_at)
+        done_at = written_at(moment, work.sent, work.received_at)
         done_day = rules.day_of(done_at, rules.zone_of(moment.zone) or zone)
     asked = values.get("requested_at") if values.get("kind") == "request" else None
     row.columns = {
@@ -156,7 +156,7 @@ def await_amendment(work: Work, row: Row, mutation: Mutation, outcome: Outcome) 
     row.columns = {
         "before": {name: visit.get(name) for name in values["changes"]},
         "author_id": work.actor.id,
-        "at": _written(work, mutation),
+        "at": work.written(mutation),
         **UNDECIDED,
     }
 
@@ -177,7 +177,7 @@ def note_closing(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> 
 def sign_comment(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
     """Say whose a new comment is, and when it was written."""
     if row.was is None:
-        row.columns = {"author_id": work.actor.id, "at": _written(work, mutation)}
+        row.columns = {"author_id": work.actor.id, "at": work.written(mutation)}
 
 
 FOLLOWS: dict[str, Follow] = {
@@ -217,11 +217,6 @@ def _door(work: Work, values: Mapping[str, Any], named: str | None) -> Mapping[s
     if len(places) < 2 or fix is None:
         return (places or known or [{}])[0]
     return min(places, key=lambda door: distance_m(fix["lat"], fix["lon"], door["lat"], door["lon"]))
-
-
-def _written(work: Work, mutation: Mutation) -> datetime:
-    """When it was written, by best time."""
-    return best_time(mutation.at, work.sent, work.received_at)
 
 
 def _settings(work: Work) -> rules.Settings:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import MINYEAR, UTC, date, datetime
+from datetime import MINYEAR, UTC, date
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select
@@ -16,7 +16,6 @@ from server.indicators.model import IndicatorTarget
 from server.indicators.periods import period_of
 from server.visits.rules import day_of, zone_of
 from sync import receipt as codes
-from sync.clock import best_time
 from sync.mutation import Mutation, Op
 from sync.reconcile import Outcome
 
@@ -282,7 +281,7 @@ def sign_value(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> No
     if status is None:
         return
     known = row.columns or dict.fromkeys(("confirmed_by", "confirmed_at", "reviewed_by", "reviewed_at"))
-    at: datetime = best_time(mutation.at, work.sent, work.received_at)
+    at = work.written(mutation)
     confirmed: dict[str, Any] = {"confirmed_by": work.actor.id, "confirmed_at": at}
     reviewed: dict[str, Any] = {"reviewed_by": work.actor.id, "reviewed_at": at}
     nobody = dict.fromkeys(("reviewed_by", "reviewed_at"))
@@ -299,7 +298,7 @@ def sign_value(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> No
 
 def sign_appeal(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
     """Say when it was written, and who answered it and when."""
-    at = best_time(mutation.at, work.sent, work.received_at)
+    at = work.written(mutation)
     known = row.columns or {"at": at, "answered_by": None, "answered_at": None}
     if outcome.changes.get("status") in {"upheld", "declined"}:
         known = {**known, "answered_by": work.actor.id, "answered_at": at}

@@ -17,7 +17,7 @@ from server.exchange.kinds import WRITABLE
 from server.exchange.model import Batch, Journal, Revision
 from server.exchange.redirect import survivor
 from server.exchange.rights import relations_to
-from server.exchange.work import Actor, Work
+from server.exchange.work import SERVERS_LIFE, Actor, Work
 from server.paging import after, page, whole
 from server.people.grant import parents_of
 from server.people.model import Person
@@ -103,12 +103,14 @@ def _change(row: Mapping[str, Any], kind: str, entity: str) -> dict[str, Any]:
     """One entry. `ops` is what was asked of this entity, under whatever id; none where it changed along with another."""
     mutation = shown(row["payload"] or b"{}") or {}
     at = mutation.get("at") if isinstance(mutation, dict) else None
+    at = at if isinstance(at, dict) else {}
+    received = instant_text(row["received_at"])
     itself = row["kind"] == kind and (row["entity"] == entity or row["cause"] is None)
     return {
         "n": row["n"],
         "version": row["version"],
-        "at": at.get("wall") if isinstance(at, dict) else None,
-        "received_at": instant_text(row["received_at"]),
+        "at": received if at.get("life") == SERVERS_LIFE else at.get("wall"),
+        "received_at": received,
         "person": {"id": row["person_id"], "name": row["name"]},
         "client": row["client_id"],
         "verb": row["verb"] if itself else "update",

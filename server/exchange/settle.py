@@ -15,7 +15,6 @@ from server.exchange.kinds import UNDECIDED, WRITABLE
 from server.exchange.redirect import redirect
 from server.exchange.work import Row, Work
 from sync import receipt as codes
-from sync.clock import best_time
 from sync.mutation import OPS, SCHEMA, VERBS, Mutation, Op
 from sync.policy import is_uuid
 from sync.reconcile import Conflict, Outcome, apply_outcome, reconcile
@@ -221,7 +220,7 @@ def _authors(work: Work, row: Row, mutation: Mutation, conflict: Conflict) -> di
         written = work.received_at
     else:
         standing = work.writer_of(row, conflict.field)
-        written = best_time(mutation.at, work.sent, work.received_at)
+        written = work.written(mutation)
     both = [(work.actor.id, written), standing]
     (kept, kept_at), (lost, lost_at) = both if conflict.kept_by == "incoming" else reversed(both)
     return {"kept_author_id": kept, "kept_at": kept_at, "lost_author_id": lost, "lost_at": lost_at}

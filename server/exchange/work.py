@@ -24,11 +24,14 @@ from server.people.rules import LEADERS, above
 from server.reminders import schedule
 from server.visits.model import RepDay, VisitKind, VisitPhoto
 from sync.clock import best_time
-from sync.mutation import Author, Moment, moment_of
+from sync.mutation import Author, Moment, Mutation, moment_of
 from sync.reconcile import Entity
 
 EVIDENCE_WINDOW = timedelta(days=90)
 """How long after losing a customer what happened there is still taken from its author (PROTOCOL, Rights)."""
+
+SERVERS_LIFE = "server"
+"""The life of what is no phone: it has no clock to claim anything by (see `door`)."""
 
 UNDER_WAY = ("planned", "open")
 """States of a visit that is not over: phones hold it however old it is."""
@@ -496,7 +499,7 @@ class Work:
             whole = told["verb"] == "create" or (told["verb"] == "archive" and field == "archived")
             if whole or any(op.get("field") == field for op in told["ops"]):
                 at, sent = moment_of(told["at"]), moment_of(batch["sent"])
-                return best_time(at, sent, batch["received_at"])
+                return written_at(at, sent, batch["received_at"])
         received: datetime = batch["received_at"]
         return received
 
@@ -523,6 +526,10 @@ class Work:
             return self.actor.id, self.now
         batch = self.batch(found[0])
         return (batch["person_id"], self._written(batch, row.id, "archived")) if batch else (None, None)
+
+    def written(self, mutation: Mutation) -> datetime:
+        """When the mutation that is being settled was written."""
+        return written_at(mutation.at, self.sent, self.received_at)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -870,6 +877,11 @@ def _changes(before: Entity, after: Entity) -> dict[str, list[Any]]:
     if before.archived != after.archived:
         found["archived"] = [before.archived, after.archived]
     return found
+
+
+def written_at(at: Moment, sent: Moment, received_at: datetime) -> datetime:
+    """When a mutation was written: by best time; what writes without a clock of its own, when it came in."""
+    return received_at if at.life == SERVERS_LIFE else best_time(at, sent, received_at)
 
 
 def entity_of(kind: Kind, row: Mapping[Any, Any]) -> Entity:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import time_machine
 
 from server.db import reading
 from server.exchange.check import check
+from server.exchange.door import Change
 from server.indicators.periods import period_of
 from server.indicators.score import Actual
 from tests.sums import disagreements, of
@@ -103,6 +105,18 @@ def test_a_lead_that_becomes_a_customer_was_won_by_its_owner_once(world: World) 
         say(mia, "customer", lead["entity"], lifecycle=lifecycle)
         assert actuals(world)["new_customers"].part == 1
     assert actuals(world, "day")["new_customers"].part == 1
+    world.customer("Listed", lifecycle="lead")
+    approved = Change(
+        "customer",
+        world.ids["Listed"],
+        "update",
+        {"lifecycle": "customer"},
+        {"lifecycle": "lead"},
+        str(uuid4()),
+    )
+    for _ in range(2):  # as an import says it, under an id that follows from its row
+        world.write(approved)
+        assert actuals(world, "day")["new_customers"].part == 2
     assert actuals(world, who="mia")["new_customers"].part == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -226,7 +227,7 @@ def test_an_integrator_sends_a_table_and_is_told_of_each_row(rounds: Commands, w
     client = world.app.test_client()
     token = {"Authorization": f"Bearer {world.tokens['admin']}"}
     rows = [f"{world.ids['rob']},orders,2026-03-02,3", f"{other.ids['sam']},orders,2026-03-02,3"]
-    table = "\n".join(["who,indicator,on,amount", *rows])
+    table = "\n".join(["\ufeffwho,indicator,on,amount", *rows])
     body = {"csv": table, "columns": {"person": "who"}, "source": "ERP", "status": "confirmed"}
     looked = client.post("/api/values/import", json=body | {"dry_run": True}, headers=token).json
     assert (looked["done"], looked["to_write"], stored(world, IndicatorValue)) == (False, 1, [])
@@ -234,6 +235,9 @@ def test_an_integrator_sends_a_table_and_is_told_of_each_row(rounds: Commands, w
     assert (told["created"], [error["code"] for error in told["errors"]]) == (1, ["PERSON_UNKNOWN"])
     (row,) = stored(world, IndicatorValue)
     assert (row["source"], row["status"], row["confirmed_by"]) == ("ERP", "confirmed", world.ids["admin"])
+    assert datetime.now(UTC) - row["confirmed_at"] < timedelta(hours=1), "it knows no clock but ours"
+    (written,) = client.get(f"/api/history/value/{row['id']}", headers=token).json["items"]
+    assert written["at"] == written["received_at"]
     wanted = {"csv": "team,indicator,period,amount\nNorth,orders,2026-Q1,90\n"}
     assert client.post("/api/targets/import", json=wanted, headers=token).json["created"] == 1
     bad = client.post("/api/targets/import", json={"csv": "a,b\n1,2\n"}, headers=token)
