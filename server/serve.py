@@ -146,9 +146,8 @@ def _granian(serving: Serving) -> Any:
         factory=True,
         address=serving.host,
         port=serving.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=serving.workers or min(os.cpu_count() or 1, MOST_WORKERS),
-        blocking_threads=1,
         respawn_failed_workers=True,
         workers_kill_timeout=GRACE_S,
         ssl_cert=serving.tls_cert,
@@ -166,9 +165,10 @@ def worker() -> Any:
     Otherwise a killed server would leave workers behind that hold its port and answer from it.
     """
     from server.app import create_app  # noqa: PLC0415 - the workers' own
+    from server.rsgi import Rsgi  # noqa: PLC0415
 
     end_with_parent()
-    return create_app()
+    return Rsgi(create_app())
 
 
 def end_with_parent(parent: int | None = None) -> None:
@@ -202,7 +202,11 @@ LOGGING: dict[str, Any] = {
         "json": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
     },
     "root": {"handlers": ["json"], "level": "INFO"},
-    "loggers": {"_granian": {"handlers": ["json"], "level": "WARNING", "propagate": False}},
+    "loggers": {
+        "_granian": {"handlers": ["json"], "level": "WARNING", "propagate": False},
+        # Each beat, twice, and each that waits for the one before it; what fails the ticker says itself.
+        "apscheduler": {"level": "CRITICAL"},
+    },
 }
 """Every process of the server logs JSON lines to standard error."""
 

@@ -91,6 +91,46 @@ def test_it_serves_from_any_folder_says_where_logs_json_and_ends_when_told(
     assert (tmp_path / "state" / "rounds.db").exists()
 
 
+def test_bodies_that_crawl_break_off_or_have_no_end_hold_nobody_up_and_are_not_taken(
+    environment: dict[str, str], tmp_path: Path
+):
+    port = free_port()
+    process, _ = started(environment, tmp_path, "--port", str(port), "--workers", "1", "--no-ticker")
+    ready(f"http://127.0.0.1:{port}", process)
+    crawling = [_begun(port, "Content-Length: 40") for _ in range(40)]
+    try:
+        ready(f"http://127.0.0.1:{port}", process)
+        crawling[0].sendall(b" " * 38 + b"}")  # and one that comes in whole after all is answered by the app
+        assert _said(crawling[0]) == (422, "INVALID")
+        crawling[1].shutdown(socket.SHUT_WR)
+        assert _said(crawling[1]) == (400, "CUT_OFF")
+        endless = _begun(port, "Transfer-Encoding: chunked", b"1\r\n{\r\n")
+        assert _said(endless) == (411, "LENGTH_REQUIRED")
+        large = _begun(port, "Content-Length: 99999999")
+        assert _said(large) == (413, "TOO_LARGE")
+        crawling += [endless, large]
+    finally:
+        for line in crawling:
+            line.close()
+        process.terminate()
+        process.communicate()
+
+
+def _begun(port: int, length: str, beginning: bytes = b"{") -> socket.socket:
+    """A request whose body has begun."""
+    line = socket.create_connection(("127.0.0.1", port), timeout=60)
+    head = f"POST /api/session HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+    line.sendall(head.encode() + beginning)
+    return line
+
+
+def _said(line: socket.socket) -> tuple[int, str]:
+    """The status and the code of what is answered there."""
+    answer = http.client.HTTPResponse(line)
+    answer.begin()
+    return answer.status, json.loads(answer.read())["code"]
+
+
 def test_a_taken_port_is_said_in_a_line(tmp_path: Path):
     rounds = Commands(f"sqlite:///{tmp_path / 'rounds.db'}", tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
