@@ -34,6 +34,13 @@ kind of visit by its code, with `*` for the others."""
 AT_ONCE = ("follow_up_assigned", "comment", "series_ends")
 """Kinds that are owed for something that happened, and stay owed whatever becomes of the thing until they are told."""
 
+BEATS = {
+    "morning": ("morning_at", "rep"),
+    "day_end": ("day_end_at", "rep"),
+    "team_day_end": ("day_end_at", "manager"),
+}
+"""Daily digest -> the wish that says when, and the role that has it."""
+
 BY_THE_CLOCK = ("follow_up_due", "follow_up_overdue", "escalation", "plan_not_started", "repeat")
 """Kinds whose moment is on somebody's wall, and which therefore move with their wishes and their zone."""
 
@@ -95,10 +102,10 @@ def add(connection: Connection, rows: list[dict[str, Any]], now: datetime) -> No
 def renew(connection: Connection, org_id: str, person: str, now: datetime) -> None:
     """Write anew what is owed at times on a person's wall: they wish other ones now, or are in another zone.
 
-    What they were told of already they are not told again. Their digests are put in anew by the ticker.
+    What they were told of already they are not told again.
     """
     found = connection.execute(
-        select(Person.time_zone, Wish.document)
+        select(Person.role, Person.time_zone, Wish.document)
         .outerjoin(Wish, (Wish.org_id == Person.org_id) & (Wish.person_id == Person.id))
         .where(Person.org_id == org_id, Person.id == person)
     ).one()
@@ -122,8 +129,32 @@ def renew(connection: Connection, org_id: str, person: str, now: datetime) -> No
         rows += [row_of(org_id, each, "visit", values["id"]) for each in owed]
     about = list({row["about_id"] for row in rows})
     forget(connection, org_id, about, BY_THE_CLOCK)
-    forget(connection, org_id, [person])
+    stood = set(
+        connection.execute(
+            select(Reminder.rule).where(
+                Reminder.org_id == org_id,
+                Reminder.about_id == person,
+                Reminder.state == "waiting",
+                Reminder.rule.in_(BEATS),
+            )
+        ).scalars()
+    )
+    forget(connection, org_id, [person], BEATS)
+    digests = beats_of(org_id, person, found.role, wishes, zone, now)
+    rows += [row for row in digests if row["rule"] in stood]
     add(connection, rows, now)
+
+
+def beats_of(
+    org_id: str, person: str, role: str, wishes: Wishes, zone: tzinfo, now: datetime
+) -> list[dict[str, Any]]:
+    """Somebody's next daily digests, as rows."""
+    found = []
+    for rule, (wish, whose) in BEATS.items():
+        if role == whose:
+            beat = rules.next_beat(now, getattr(wishes, wish), zone)
+            found.append(row_of(org_id, Owed(rule, person, beat, beat.isoformat()), "person", person))
+    return found
 
 
 def due_of(kind: str, values: Mapping[str, Any], zone: tzinfo) -> datetime | None:

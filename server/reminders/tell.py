@@ -34,8 +34,8 @@ from server.push.model import Delivery, Notice, Subscription
 from server.reminders import rules
 from server.reminders.model import Reminder, Wish
 from server.reminders.reach import Reader, owe
-from server.reminders.rules import RULES, Owed, Wishes
-from server.reminders.schedule import row_of
+from server.reminders.rules import RULES, Wishes
+from server.reminders.schedule import BEATS, beats_of
 from server.reminders.series import go_on
 from server.visits.model import RepDay, Visit
 from server.visits.rules import zone_of
@@ -628,8 +628,6 @@ def _said(**counted: Any) -> dict[str, Any]:
 
 # -- beats -----------------------------------------------------------------------------------------------------------------
 
-BEATS = ("morning", "day_end", "team_day_end")
-
 
 def keep_beats(org_id: str, now: datetime) -> int:
     """See to it that each person's next daily digests stand in the schedule; returns how many were put there.
@@ -649,17 +647,12 @@ def keep_beats(org_id: str, now: datetime) -> int:
                 )
             ).all()
         )
-    rows = []
-    for person, role, zone_name, document in people:
-        wishes, zone = rules.wishes_of(document), zone_of(zone_name) or UTC
-        for rule, at, whom in (
-            ("morning", wishes.morning_at, "rep"),
-            ("day_end", wishes.day_end_at, "rep"),
-            ("team_day_end", wishes.day_end_at, "manager"),
-        ):
-            beat = rules.next_beat(now, at, zone)
-            if role == whom and (person, rule) not in stand:
-                rows.append(row_of(org_id, Owed(rule, person, beat, beat.isoformat()), "person", person))
+    rows = [
+        row
+        for person, role, zone, document in people
+        for row in beats_of(org_id, person, role, rules.wishes_of(document), zone_of(zone) or UTC, now)
+        if (person, row["rule"]) not in stand
+    ]
     if rows:
         with writing() as connection:
             upsert(Reminder, connection, rows)

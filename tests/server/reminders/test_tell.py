@@ -274,6 +274,19 @@ def test_digests_come_daily_at_their_time_and_only_with_something_to_say(office:
         assert keep_beats(world.org, london(18, 1)) > 0
 
 
+def test_who_wishes_otherwise_a_moment_before_a_digest_is_told_it_all_the_same(office: Office) -> None:
+    world = office.world
+    with world.app.app_context():
+        keep_beats(world.org, datetime.now(UTC))
+    now = datetime.now(UTC).astimezone(ZoneInfo("Europe/London"))
+    for lead in (10, 20):
+        office.wish("rob", lead_min=lead)
+    told = {rule: at.astimezone(now.tzinfo) for rule, at in office.waiting() if rule == "day_end"}
+    assert told["day_end"].time() == time(18) and now < told["day_end"] <= now + timedelta(days=1, hours=1)
+    of_rob = [row for row in office.rows(Reminder) if row["person_id"] == world.ids["rob"]]
+    assert sorted(row["rule"] for row in of_rob) == ["day_end", "morning"]
+
+
 def test_a_digest_that_nobody_was_there_to_tell_is_not_told_in_the_evening(office: Office) -> None:
     with office.world.app.app_context():
         keep_beats(office.world.org, london(6, 0))
