@@ -113,6 +113,16 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
+@event.listens_for(Engine, "connect")
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    if not hasattr(connection, "adapters"):
+        return
+    from psycopg.types.string import TextLoader  # noqa: PLC0415 - only where psycopg is the driver
+
+    # An id is a text to us: to make an object of each and a text of that costs more than the rest of its row.
+    connection.adapters.register_loader("uuid", TextLoader)
+
+
 @event.listens_for(Engine, "begin")
 def _begin_sqlite(connection: Connection) -> None:
     if connection.dialect.name != "sqlite":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -168,7 +169,11 @@ def worker() -> Any:
     from server.rsgi import Rsgi  # noqa: PLC0415
 
     end_with_parent()
-    return Rsgi(create_app())
+    app = Rsgi(create_app())
+    # What is there now stays: without this Python looks through all of it each time it looks for garbage.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def end_with_parent(parent: int | None = None) -> None:

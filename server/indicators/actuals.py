@@ -81,7 +81,7 @@ def _month(connection: Connection, org_id: str, people: Collection[str], period:
     )
     found = {person: Sums() for person in people}
     missing = set(people)
-    for person, *numbers in connection.execute(_named(statement, FactMonth.person_id, people)):
+    for person, *numbers in connection.execute(_named(statement, FactMonth.person_id, people)).all():
         if person in missing:
             missing.discard(person)
             *sums, visited, own, own_visited = numbers
@@ -114,7 +114,7 @@ def _any(
         .where(FactDay.org_id == org_id, *_inside(FactDay.day, period))
         .group_by(FactDay.person_id)
     )
-    for person, *numbers in connection.execute(_named(statement, FactDay.person_id, people)):
+    for person, *numbers in connection.execute(_named(statement, FactDay.person_id, people)).all():
         if person in found:
             found[person].of = dict(zip(SUMS, map(int, numbers), strict=True))
     if not apart:
@@ -168,12 +168,20 @@ def _leave_out(
     """Take out what lies ahead at `as_of`, and add how long requests have waited."""
     first = min(todays.values(), default="")
     if first < period.ends_on.isoformat():
-        ahead = select(FactDay.person_id, FactDay.day, FactDay.plans_ahead).where(
-            FactDay.org_id == org_id, *_inside(FactDay.day, period), FactDay.day >= first
-        )
-        for person, day, plans in connection.execute(_named(ahead, FactDay.person_id, todays.keys())):
-            if person in found and day >= todays[person]:
-                found[person].of["planned"] -= plans
+        for today in set(todays.values()):
+            ahead = (
+                select(FactDay.person_id, func.sum(FactDay.plans_ahead))
+                .where(
+                    FactDay.org_id == org_id,
+                    *_inside(FactDay.day, period),
+                    FactDay.day >= today,
+                    FactDay.plans_ahead > 0,
+                )
+                .group_by(FactDay.person_id)
+            )
+            for person, plans in connection.execute(_named(ahead, FactDay.person_id, todays.keys())).all():
+                if todays.get(person) == today:
+                    found[person].of["planned"] -= int(plans)
     if as_of.date() <= period.ends_on + timedelta(days=1):
         due = (
             select(StoredFollowUp.owner_id, func.count())
@@ -187,7 +195,7 @@ def _leave_out(
             )
             .group_by(StoredFollowUp.owner_id)
         )
-        for person, number in connection.execute(_named(due, StoredFollowUp.owner_id, todays.keys())):
+        for person, number in connection.execute(_named(due, StoredFollowUp.owner_id, todays.keys())).all():
             if person in found:
                 found[person].of["due"] -= number
     waiting = select(StoredFollowUp.owner_id, StoredFollowUp.requested_at).where(
@@ -198,7 +206,7 @@ def _leave_out(
         StoredFollowUp.status == "open",
         StoredFollowUp.archived.is_(False),
     )
-    for person, asked in connection.execute(_named(waiting, StoredFollowUp.owner_id, todays.keys())):
+    for person, asked in connection.execute(_named(waiting, StoredFollowUp.owner_id, todays.keys())).all():
         if person in found:
             waited = as_of - datetime.fromisoformat(asked)
             found[person].waited.append(max(waited, timedelta(0)))

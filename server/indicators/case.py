@@ -530,13 +530,25 @@ def plain(value: Decimal | int | None) -> str | None:
     """A number as it travels: decimal text without an exponent or trailing zeros; None stays None."""
     if value is None:
         return None
-    text = format(Decimal(value), "f")
+    text = str(value) if isinstance(value, int) else format(value, "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in {"-0", ""} else text
 
 
 def reading_document(reading: Reading) -> dict[str, Any]:
     """A reading as it travels."""
+    return _bare(reading, reading.period.document()) | {
+        "evidence": {
+            "kind": reading.evidence.kind,
+            "counted": list(reading.evidence.counted),
+            "not_counted": [
+                {"id": identity, "code": code} for identity, code in reading.evidence.not_counted
+            ],
+        },
+    }
+
+
+def _bare(reading: Reading, period: dict[str, str]) -> dict[str, Any]:
     one = reading.indicator
     return {
         "indicator": one.code,
@@ -552,24 +564,25 @@ def reading_document(reading: Reading) -> dict[str, Any]:
         "share": plain(reading.share),
         "points": plain(reading.points),
         "reasons": list(reading.reasons),
-        "period": reading.period.document(),
+        "period": period,
         "unapproved": plain(None if reading.unapproved is None else round(reading.unapproved, 6)),
-        "evidence": {
-            "kind": reading.evidence.kind,
-            "counted": list(reading.evidence.counted),
-            "not_counted": [
-                {"id": identity, "code": code} for identity, code in reading.evidence.not_counted
-            ],
-        },
     }
 
 
-def score_document(found: Score) -> dict[str, Any]:
+def score_document(found: Score, *, evidence: bool = True) -> dict[str, Any]:
     """A score as it travels; `total` with its two places."""
+    period = found.period.document()
+    if evidence:
+        readings = [reading_document(one) for one in found.readings]
+    else:
+        readings = [
+            _bare(one, period if one.period is found.period else one.period.document())
+            for one in found.readings
+        ]
     return {
-        "period": found.period.document(),
+        "period": period,
         "scheme": {"id": found.scheme.id, "version": found.scheme.version},
-        "readings": [reading_document(reading) for reading in found.readings],
+        "readings": readings,
         "total": None if found.total is None else format(found.total, "f"),
         "grade": found.grade,
         "reasons": list(found.reasons),

@@ -180,7 +180,7 @@ def people_of(
             _date(row.joined_on),
             _date(row.left_on),
         )
-        for row in connection.execute(statement.order_by(Person.name, Person.id))
+        for row in connection.execute(statement.order_by(Person.name, Person.id)).all()
     ]
 
 
@@ -334,7 +334,7 @@ def _wanted(book: Book, whose: Any, ids: Collection[str]) -> dict[str, Typed]:
     if len(ids) <= MOST_NAMED:
         statement = statement.where(whose.in_(ids))
     found: dict[str, Typed] = {}
-    for one, indicator, *typed in book.connection.execute(statement):
+    for one, indicator, *typed in book.connection.execute(statement).all():
         of_one = found.setdefault(one, {})
         of_one[indicator] = (*of_one.get(indicator, ()), tuple(typed))
     return found

@@ -7,10 +7,10 @@ weights can move the last digit. Decimals come in, decimals go out. Source: PROD
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from math import gcd
+from math import lcm
 from typing import NamedTuple
 
 from server.indicators.periods import Period
@@ -48,6 +48,34 @@ REASONS: Mapping[str, str] = {
 LEFT_OUT = frozenset({"NO_TARGET", "NO_CASES"})
 
 
+Exact = tuple[int, int]
+"""Numerator and denominator, the latter above 0."""
+
+
+def exact(part: Decimal | int, whole: Decimal | int = 1) -> Exact:
+    """`part` ÷ `whole` as a fraction of whole numbers; raises ZeroDivisionError."""
+    over, under = (part, 1) if isinstance(part, int) else part.as_integer_ratio()
+    if whole == 1:
+        return over, under
+    n, d = (whole, 1) if isinstance(whole, int) else whole.as_integer_ratio()
+    if n == 0:
+        raise ZeroDivisionError
+    return (over * d, under * n) if n > 0 else (-over * d, under * -n)
+
+
+def rounded(over: int, under: int, places: int = PLACES) -> Decimal:
+    """A fraction (`under` > 0) to so many decimal places, half to even."""
+    by = _MOST_OFTEN if places == PLACES else 10**places
+    # Half up: a half is added and what is left is cut off. Only where nothing is left it was a tie.
+    whole, rest = divmod(2 * over * by + under, 2 * under)
+    if not rest and whole % 2:
+        whole -= 1
+    return Decimal(whole).scaleb(-places)
+
+
+_MOST_OFTEN = 10**PLACES
+
+
 @dataclass(frozen=True, slots=True)
 class Indicator:
     """One row of a scheme.
@@ -71,6 +99,17 @@ class Indicator:
     name_zh: str | None = None
 
 
+class Row(NamedTuple):
+    """An indicator of a scheme as it is reckoned with: its `weight` as a whole number, in a measure that all rows of the
+    scheme share, and the most attainment that counts."""
+
+    indicator: Indicator
+    code: str
+    lower: bool
+    weight: int
+    most: Exact
+
+
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """Indicators with weights; `version` tells which state of it."""
@@ -79,6 +118,25 @@ class Scheme:
     version: int
     indicators: tuple[Indicator, ...]
     cap: Decimal = DEFAULT_CAP
+    rows: tuple[Row, ...] = field(init=False, repr=False, compare=False)
+    in_percent: bool = field(init=False, repr=False, compare=False)
+    """Whether the weights sum to 100."""
+
+    def __post_init__(self) -> None:
+        weights = [exact(each.weight) for each in self.indicators]
+        measure = lcm(*(under for _, under in weights))
+        rows = tuple(
+            Row(
+                each,
+                each.code,
+                each.direction == LOWER,
+                over * measure // under,
+                exact(each.cap or self.cap),
+            )
+            for each, (over, under) in zip(self.indicators, weights, strict=True)
+        )
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "in_percent", sum(row.weight for row in rows) == 100 * measure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +162,9 @@ class Actual(NamedTuple):
     evidence: Evidence = NO_EVIDENCE
     reasons: tuple[str, ...] = ()
     unapproved: Decimal | None = None
+
+
+NOT_MEASURED = Actual(0, 0)
 
 
 class Target(NamedTuple):
@@ -147,51 +208,23 @@ class Score:
     reasons: tuple[str, ...] = ()
 
 
-Exact = tuple[int, int]
-"""Numerator and denominator, the latter above 0."""
-
-
-@lru_cache(maxsize=1 << 16)
-def exact(part: Decimal | int, whole: Decimal | int = 1) -> Exact:
-    """`part` ÷ `whole` as a fraction of whole numbers; raises ZeroDivisionError."""
-    over, under = (part, 1) if isinstance(part, int) else part.as_integer_ratio()
-    if whole == 1:
-        return over, under
-    n, d = (whole, 1) if isinstance(whole, int) else whole.as_integer_ratio()
-    if n == 0:
-        raise ZeroDivisionError
-    return (over * d, under * n) if n > 0 else (-over * d, under * -n)
-
-
-@lru_cache(maxsize=1 << 16)  # of a thousand people many have the same numbers
-def rounded(over: int, under: int, places: int = PLACES) -> Decimal:
-    """A fraction (`under` > 0) to so many decimal places, half to even."""
-    whole, rest = divmod(over * 10**places, under)
-    if 2 * rest > under or (2 * rest == under and whole % 2):
-        whole += 1
-    return Decimal(whole).scaleb(-places)
-
-
 def grade_of(total: Decimal) -> str:
     """S, A, B or C of a rounded total."""
     return next((name for name, least in GRADES if total >= least), LOWEST)
 
 
-def attainment_of(
-    indicator: Indicator, cap: Decimal, actual: Exact, target: Exact
-) -> tuple[Exact, tuple[str, ...]]:
+def attainment_of(row: Row, actual: Exact, target: Exact) -> tuple[Exact, tuple[str, ...]]:
     """actual ÷ target, or target ÷ actual where lower is better, held between 0 and the cap; and what is to be said."""
-    most = exact(cap)
-    if indicator.direction == LOWER:
+    if row.lower:
         if actual[0] <= 0:
-            return most, ("ZERO_IS_BEST",)
+            return row.most, ("ZERO_IS_BEST",)
         over, under = target[0] * actual[1], target[1] * actual[0]
     else:
         over, under = actual[0] * target[1], actual[1] * target[0]
     if over < 0:
         return (0, 1), ("BELOW_ZERO",)
-    if over * most[1] > most[0] * under:
-        return most, ("CAPPED",)
+    if over * row.most[1] > row.most[0] * under:
+        return row.most, ("CAPPED",)
     return (over, under), ()
 
 
@@ -207,114 +240,87 @@ def score(
     All three mappings are by the indicator's code: `periods` over which each is read (one that is not named: the
     score's), `targets` and `actuals` in that period; missing ones are left out with NO_TARGET, NO_CASES.
     """
-    weights = [exact(each.weight) for each in scheme.indicators]
-    all_in = _sum(tuple(weights))
-    measured: list[tuple[Exact | None, tuple[str, ...]]] = []
-    for each in scheme.indicators:
-        measured.append(
-            _measured(each, each.cap or scheme.cap, targets.get(each.code), actuals.get(each.code))
-        )
-    kept = _sum(
-        tuple(weight for weight, (found, _) in zip(weights, measured, strict=True) if found is not None)
-    )
-    general = []
-    if all_in[0] != 100 * all_in[1]:
-        general.append("NORMALISED")
-    if kept[0] * all_in[1] != all_in[0] * kept[1]:
-        general.append("WEIGHT_SPREAD")
-    sum_of_points: Exact = (0, 1)
+    measured = [_measured(row, targets.get(row.code), actuals.get(row.code)) for row in scheme.rows]
+    # Points are weight x attainment; their sum is kept as one fraction, of which nothing is cut off.
+    over, under, kept, all_in = 0, 1, 0, 0
+    for row, (_, _, attainment, _) in zip(scheme.rows, measured, strict=True):
+        all_in += row.weight
+        if attainment is not None:
+            kept += row.weight
+            n, d = attainment
+            over, under = over * d + row.weight * n * under, under * d
+    general: tuple[str, ...] = () if scheme.in_percent else ("NORMALISED",)
+    if kept != all_in:
+        general += ("WEIGHT_SPREAD",)
     readings = []
-    for each, weight, (found, said) in zip(scheme.indicators, weights, measured, strict=True):
-        share: Exact = (0, 1)
-        points: Exact = (0, 1)
-        reasons = said
-        if found is not None and kept[0]:
-            share = _share(weight, kept)
-            points = _short(share[0] * found[0], share[1] * found[1])
-            sum_of_points = _short(
-                sum_of_points[0] * points[1] + points[0] * sum_of_points[1], sum_of_points[1] * points[1]
-            )
-            reasons = (*said, *general)
-        own = periods.get(each.code, period)
+    for row, (wanted, found, attainment, said) in zip(scheme.rows, measured, strict=True):
+        share = points = NOTHING
+        if attainment is not None and kept:
+            share = _often(100 * row.weight, kept)
+            points = rounded(100 * row.weight * attainment[0], kept * attainment[1])
+            said += general
+        own = periods.get(row.code, period)
         if own is not period and own != period:
-            reasons = (*reasons, "OWN_PERIOD")
-        readings.append(_reading(each, own, targets, actuals, found, share, points, reasons))
-    total = rounded(*sum_of_points, 2) if kept[0] else None
+            said += ("OWN_PERIOD",)
+        actual = actuals.get(row.code, NOT_MEASURED)
+        readings.append(
+            Reading(
+                row.indicator,
+                own,
+                None if found is None else rounded(*found),
+                None if found is None else actual.part,
+                None if found is None else actual.whole,
+                None if wanted is None else _often(*wanted),
+                None if attainment is None else rounded(*attainment),
+                share,
+                points,
+                _in_order(said) if said else (),
+                actual.evidence,
+                actual.unapproved,
+            )
+        )
+    total = rounded(100 * over, kept * under, 2) if kept else None
     return Score(
         period,
         scheme,
         tuple(readings),
         total,
         None if total is None else grade_of(total),
-        tuple(general) if kept[0] else ("NOTHING_MEASURED",),
+        general if kept else ("NOTHING_MEASURED",),
     )
 
 
-def _measured(
-    indicator: Indicator, cap: Decimal, target: Target | None, actual: Actual | None
-) -> tuple[Exact | None, tuple[str, ...]]:
-    """The attainment and what is to be said; None for one that is left out."""
-    said = (*(target.reasons if target else ()), *(actual.reasons if actual else ()))
-    missing = []
-    wanted = exact(target.part, target.whole) if target and target.whole else None
-    if wanted is None or (indicator.direction != LOWER and wanted[0] <= 0):
-        missing.append("NO_TARGET")
-    if actual is None or not actual.whole:
-        missing.append("NO_CASES")
-    if missing or wanted is None or actual is None:
-        return None, (*said, *missing)
-    found, odd = attainment_of(indicator, cap, exact(actual.part, actual.whole), wanted)
-    return found, (*said, *odd)
+_Measured = tuple[Exact | None, Exact | None, Exact | None, tuple[str, ...]]
+"""Target, actual, attainment (each None if there is none), and what is to be said."""
 
 
-def _reading(
-    indicator: Indicator,
-    period: Period,
-    targets: Mapping[str, Target],
-    actuals: Mapping[str, Actual],
-    found: Exact | None,
-    share: Exact,
-    points: Exact,
-    reasons: tuple[str, ...],
-) -> Reading:
-    target, actual = targets.get(indicator.code), actuals.get(indicator.code)
-    measured = actual is not None and bool(actual.whole)
-    return Reading(
-        indicator,
-        period,
-        rounded(*exact(actual.part, actual.whole)) if actual and measured else None,
-        actual.part if actual and measured else None,
-        actual.whole if actual and measured else None,
-        rounded(*exact(target.part, target.whole)) if target and target.whole else None,
-        None if found is None else rounded(*found),
-        rounded(*share),
-        rounded(*points),
-        _in_order(reasons) if reasons else (),
-        actual.evidence if actual else NO_EVIDENCE,
-        actual.unapproved if actual else None,
-    )
+def _measured(row: Row, target: Target | None, actual: Actual | None) -> _Measured:
+    wanted = found = None
+    said: tuple[str, ...] = ()
+    if target is not None:
+        said = target.reasons
+        wanted = exact(target.part, target.whole) if target.whole else None
+    if actual is not None:
+        said += actual.reasons
+        found = exact(actual.part, actual.whole) if actual.whole else None
+    aimed = wanted is not None and (row.lower or wanted[0] > 0)
+    if not aimed:
+        said += ("NO_TARGET",)
+    if found is None:
+        said += ("NO_CASES",)
+    if not aimed or wanted is None or found is None:
+        return wanted, found, None, said
+    attainment, odd = attainment_of(row, found, wanted)
+    return wanted, found, attainment, said + odd
+
+
+NOTHING = rounded(0, 1)
+
+_often = lru_cache(maxsize=4096)(rounded)
+"""Of a thousand people many have the same targets and shares."""
 
 
 @lru_cache(maxsize=1024)
 def _in_order(reasons: tuple[str, ...]) -> tuple[str, ...]:
     """Each once, in the order in which they are told."""
     return tuple(code for code in REASONS if code in reasons)
-
-
-@lru_cache(maxsize=1024)
-def _share(weight: Exact, kept: Exact) -> Exact:
-    """A weight's part of 100, of the weights that were kept."""
-    return _short(100 * weight[0] * kept[1], weight[1] * kept[0])
-
-
-@lru_cache(maxsize=1024)
-def _sum(numbers: tuple[Exact, ...]) -> Exact:
-    over, under = 0, 1
-    for n, d in numbers:
-        over, under = over * d + n * under, under * d
-    return _short(over, under)
-
-
-def _short(over: int, under: int) -> Exact:
-    by = gcd(over, under)
-    return over // by, under // by

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,7 @@ from server.customers.model import Customer
 from server.followups.model import FollowUp
 from server.indicators.case import score_document
 from server.indicators.closing_model import Closing
-from server.indicators.compare import quadrant_of, sides
+from server.indicators.compare import USUAL, quadrant_of, sides
 from server.indicators.funnel import planned_to_outcome
 from server.indicators.honours import announced
 from server.indicators.model import IndicatorValue
@@ -32,9 +32,6 @@ LEADERBOARD = "leaderboard"
 nothing is set, or anything else), `all` everybody's with name and total."""
 
 LEAST_RANKED = 4
-
-USUAL = {"S": ["10", "15"], "A": ["30", "40"], "B": ["30", "40"], "C": ["5", "10"]}
-"""Grade -> the share of people, in percent, that usually has it. A hint beside the real distribution."""
 
 
 def asked_period(book: Book, kind: str, day: date | None) -> Period:
@@ -79,23 +76,21 @@ def table(
     live = scores_of(book, [person for person in people if person.id not in frozen], period)
     rows = []
     for person in people:
-        row = closed.get(person.id)
+        row, score = closed.get(person.id), live.get(person.id)
         if person.id in frozen and row is not None:
             document = _frozen(row) | {"readings": [_bare(one) for one in row["readings"]]}
-        elif person.id in live:
-            document = _live(score_document(live[person.id]), row)
-            document["readings"] = [_bare(one) for one in document["readings"]]
+        elif score is not None:
+            document = _live(score_document(score, evidence=False), row)
         else:
             document = _none(period)
         if principal.role != "rep":
-            document["quadrant"] = _quadrant(document["readings"], period)
+            readings = score.readings if score else _readings(document["readings"], period)
+            document["quadrant"] = _quadrant(readings)
         rows.append({"person": {"id": person.id, "name": person.name, "team": person.team_id}} | document)
     of_team = None
     if team is not None and principal.role != "rep":
         found = score_of_team(book, team, people, period)
-        of_team = None if found is None else score_document(found)
-        if of_team is not None:
-            of_team["readings"] = [_bare(one) for one in of_team["readings"]]
+        of_team = None if found is None else score_document(found, evidence=False)
     graded = Counter(str(row["grade"]) for row in rows if row["grade"])
     return {
         "period": period.document(),
@@ -103,7 +98,7 @@ def table(
         "scores": rows,
         "team_score": of_team,
         "grades": {grade: graded[grade] for grade in USUAL},
-        "usual": USUAL,
+        "usual": {grade: [str(low), str(high)] for grade, (low, high) in USUAL.items()},
         **places(book, principal, period),
         "honours": announced(book, period),
     }
@@ -145,9 +140,17 @@ def places(book: Book, principal: Principal, period: Period) -> dict[str, Any]:
     return {"rank": rank, "leaderboard": lines}
 
 
-def _quadrant(readings: Sequence[Mapping[str, Any]], period: Period) -> dict[str, str] | None:
+def _quadrant(readings: Sequence[Reading]) -> dict[str, str] | None:
     """Where somebody stands: {quadrant, result, quality}, the sides as part totals; None where one was not measured."""
-    told = [
+    found = sides(readings)
+    if found is None:
+        return None
+    return {"quadrant": quadrant_of(found), "result": format(found[0], "f"), "quality": format(found[1], "f")}
+
+
+def _readings(told: Iterable[Mapping[str, Any]], period: Period) -> list[Reading]:
+    """Of readings as a closing keeps them, those that counted, with what sides are made of."""
+    return [
         Reading(
             Indicator(one["indicator"], one["kind"]),
             period,
@@ -158,13 +161,9 @@ def _quadrant(readings: Sequence[Mapping[str, Any]], period: Period) -> dict[str
             (),
             NO_EVIDENCE,
         )
-        for one in readings
+        for one in told
         if one["attainment"] is not None
     ]
-    found = sides(told)
-    if found is None:
-        return None
-    return {"quadrant": quadrant_of(found), "result": format(found[0], "f"), "quality": format(found[1], "f")}
 
 
 def funnel(
