@@ -1,5 +1,6 @@
 """Tickers that are killed and a push service that fails: each reminder reaches each device and stands once in the inbox."""
 
+import json
 import os
 import random
 import signal
@@ -85,7 +86,7 @@ class Tickers:
             each.wait(30)
 
 
-def due_now(world: World, shop: str, owners: list[str]) -> None:
+def due_now(world: World, shop: str, owners: list[str], promises: int = PROMISES) -> None:
     """Follow-ups that fell due a minute ago, of owners who are never quiet, none of whose reminders wait for another."""
     from server.reminders.model import Wish
 
@@ -108,7 +109,7 @@ def due_now(world: World, shop: str, owners: list[str]) -> None:
                 "status": "open",
             },
         )
-        for number in range(PROMISES)
+        for number in range(promises)
     ]
     receipts = world.write(*changes)
     assert {receipt["status"] for receipt in receipts} == {"applied"}
@@ -265,5 +266,27 @@ def test_killed_tickers_and_a_failing_push_service_lose_no_reminder_and_double_n
     )
     with app.app_context(), reading() as connection:
         assert check(connection, world.org) == []
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_a_ticker_says_that_it_ticks_and_nothing_of_each_beat(sqlite_url: str, tmp_path: Path) -> None:
+    state, log = tmp_path / "state", tmp_path / "ticker.log"
+    app = create_app(Config(database_url=sqlite_url, secret=SECRET, state_dir=state, lock_timeout_ms=20_000))
+    world = World(app)
+    shop = world.customer("Shop")
+    alone = Tickers(sqlite_url, state, log)
+    alone.start()
+    try:
+        until = time.monotonic() + PATIENCE_S
+        for who in ("rob", "ria", "sam"):  # one after the other, so that each is told in a beat of its own
+            due_now(world, shop, [world.ids[who]], promises=1)
+            fall_due(world)
+            while not rows(world, select(Notice.id).where(Notice.person_id == world.ids[who])):
+                assert time.monotonic() < until, log.read_text()
+                time.sleep(0.1)
+    finally:
+        alone.stop()
+    assert [json.loads(line)["message"] for line in log.read_text().splitlines()] == ["the ticker ticks"]
     with app.app_context():
         db.engine.dispose()
