@@ -215,7 +215,9 @@ def _settled(connection: Connection, org_id: str, notices: list[str]) -> set[str
     for notice, about, rule in found:
         if rule in SAYS:
             model, state = SAYS[rule]
-            status = select(model.status).where(model.org_id == org_id, model.id == about[0]["id"])
+            status = select(model.status).where(
+                model.org_id == org_id, model.id == about[0]["id"], model.archived.is_(False)
+            )
             if connection.execute(status).scalar_one_or_none() != state:
                 over.add(notice)
     return over

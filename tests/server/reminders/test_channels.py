@@ -201,16 +201,17 @@ def test_what_a_device_showed_goes_nowhere_else(office: Reach, what: str) -> Non
 
 
 def test_what_was_read_in_the_inbox_or_done_meanwhile_is_not_sent_after(office: Reach) -> None:
-    read, done = office.promise(), office.promise(due_time="15:20")
-    office.told()
-    office.told(london(14, 50))
+    read, done, shelved = (office.promise(due_time=at) for at in ("15:00", "15:20", "15:26"))
+    for minute in (30, 50, 56):
+        office.told(london(14, minute))
     office.rob.pull()
     first = next(key for key, each in office.rob.held("notice").items() if each["about"][0]["id"] == read)
     ops = [{"field": "status", "op": "go", "old": "unread", "new": "read"}]
     office.rob.push(office.rob.mutation("notice", first, "update", ops, base=2**40))
     office.go(done, "done")
-    assert office.reach(london(15, 50)) == 0
-    assert office.states() == ["reached", "settled"]
+    office.rob.push(office.rob.mutation("follow_up", shelved, "archive", []))
+    assert office.reach(london(16, 0)) == 0
+    assert office.states() == ["reached", "settled", "settled"]
 
 
 def test_the_silence_is_the_organisations_and_ones_own_before_it(office: Reach) -> None:
