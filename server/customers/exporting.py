@@ -14,8 +14,7 @@ from server.customers.model import Customer
 from server.customers.table import FIELDS
 from server.people.model import Login, Team
 
-_FORMULA = re.compile(r"(?!-[0-9]+(\.[0-9]+)?\Z)'*[=+\-@\t\r]", re.ASCII)
-"""What a spreadsheet may take for a formula; a number below nothing is none."""
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 class Lines:

@@ -254,6 +254,9 @@ CSV = (
 )
 """One line a reading; who has no scheme has one line without."""
 
+NUMBERS = frozenset({"total", "actual", "target", "attainment", "weight", "share", "points"})
+"""Columns whose texts are numbers: one below nothing needs no guard against being read as a formula."""
+
 
 def csv_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """A table as lines of CSV, the header first."""
@@ -276,7 +279,8 @@ def csv_lines(found: Mapping[str, Any]) -> Iterator[str]:
                 "scheme_version": scheme.get("version"),
                 "reasons": ";".join(reading.get("reasons", ())),
             }
-            yield lines.line([known.get(name) for name in CSV])
+            cells = {name: Decimal(known[name]) for name in NUMBERS & known.keys() if known[name] is not None}
+            yield lines.line([cells.get(name, known.get(name)) for name in CSV])
 
 
 def _somebody(connection: Connection, principal: Principal, person_id: str) -> Rated | None:

@@ -142,6 +142,12 @@ def test_a_table_tells_what_each_score_tells_alone(rated: World) -> None:
     lines = list(csv.DictReader(io.StringIO(rated.get("mia", "/api/scores/export?period=day").text)))
     (line,) = [one for one in lines if one["person"] == "Rob" and one["indicator"] == "valid_visits"]
     assert (line["actual"], line["target"], line["state"]) == ("1", "2", "open")
+    back = {"indicator": "orders", "on": "2026-03-11", "amount": "-2.50", "status": "reviewed"}
+    rated.create("value", "back", person_id=rated.ids["rob"], **back)
+    lines = list(csv.DictReader(io.StringIO(rated.get("mia", "/api/scores/export?period=day").text)))
+    assert [one["actual"] for one in lines if one["indicator"] == "orders" and one["actual"] != "0"] == [
+        "-2.5"
+    ]
 
 
 def test_a_team_is_scored_over_all_that_its_people_did(rated: World) -> None:
