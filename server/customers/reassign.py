@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 
 from server.customers.model import Customer
 from server.db import Model, reading
@@ -23,7 +23,7 @@ from server.exchange.work import Actor
 from server.people.admin import Refused
 from server.people.model import Organisation, Person
 
-AT_ONCE = 60
+AT_ONCE = 25
 """So many mutations are one transaction, unless a single customer has more to take along.
 
 A transaction costs about as much as forty mutations in it: fewer at once make the whole longer, more hold others up.
@@ -180,6 +180,8 @@ def reassign(
     tried = 0
     with reading() as connection:
         today = today_in(connection, actor.org_id, now)
+        if with_plans:
+            customers = _by_day(connection, actor.org_id, giver.id, customers, today)
     for some, changes in _chunks(actor.org_id, giver, taker, customers, today, with_plans):
         receipts = write(actor, client, changes, now)
         for change, receipt in zip(changes, receipts, strict=True):
@@ -199,6 +201,20 @@ def reassign(
             break
         time.sleep(BREATH_S)  # whoever waits for the lock gets it now: neither database hands it on in turn
     return moved
+
+
+def _by_day(
+    connection: Connection, org_id: str, giver: str, customers: Sequence[Mapping[str, Any]], today: str
+) -> list[Mapping[str, Any]]:
+    """The customers in the order of the days they are planned on: a transaction counts each day it touches anew."""
+    visit: Any = _table("visit").c
+    statement = (
+        select(visit.customer_id, func.min(visit.planned_date))
+        .where(visit.org_id == org_id, visit.rep_id == giver, visit.planned_date >= today)
+        .group_by(visit.customer_id)
+    )
+    first = {row[0]: row[1] for row in connection.execute(statement)}
+    return sorted(customers, key=lambda row: (first.get(row["id"], ""), row["id"]))
 
 
 def _chunks(

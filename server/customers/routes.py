@@ -26,11 +26,11 @@ from server.people.rules import led_by
 MOST_AT_ONCE = 1000
 """So many customers one request may name."""
 
-MOST_READ = 100
+MOST_READ = 1000
 """So many customers one request looks at, where all are to be moved."""
 
-REASSIGNING_S = 0.04
-"""How long one request goes on moving customers: who pushes by the same process waits for it."""
+REASSIGNING_S = 1.0
+"""How long one request goes on moving customers, so that whoever asked sees it move."""
 
 blueprint = Blueprint(
     "customers", __name__, url_prefix="/api/customers", description="Places, and whose they are"

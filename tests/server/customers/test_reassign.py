@@ -107,8 +107,8 @@ def test_all_customers_of_a_closed_account_go_and_a_second_time_none_are_left(wo
             .where(Batch.person_id == world.ids["mia"])
             .group_by(Journal.version)
         ).scalars()
-        # Sixty changes hold the lock for some 50 ms of work; a push may be held up for 100.
-        assert max(sizes) <= 60, "a transaction so long that others wait"
+        # Thirty changes hold the lock for some 30 ms of work; a push may be held up for 100.
+        assert max(sizes) <= 30, "a transaction so long that others wait"
     sound(world, ria)
 
 
