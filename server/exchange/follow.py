@@ -103,6 +103,8 @@ def redraw_audiences(work: Work, row: Row, mutation: Mutation, outcome: Outcome)
 def place_customer(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
     """Say where to look for others that may be the same place, and look there where the name or the place is new."""
     values = row.values()
+    if mutation.verb == "create":
+        work.found_at[row.id] = work.written(mutation)
     if row.was is None or outcome.changes.keys() & SAYING_WHERE:
         row.columns = {
             "merged_into": row.columns.get("merged_into"),

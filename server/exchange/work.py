@@ -155,6 +155,7 @@ class Work:
         self.cause: dict[str, str] | None = None  # the decision by which something else takes effect
         self.revisions: dict[tuple[str, str, int], dict[str, Any]] = {}
         self.placed: set[str] = set()  # customers that are new, or have another name or place
+        self.found_at: dict[str, datetime] = {}  # customers that are new -> when that was written
         self.named: dict[str, str] = {}  # visit -> the merged customer it was said to be at
         self.people_changed = False
         self.team_moves: dict[str, tuple[str | None, str | None]] = {}  # person -> team before, team now

@@ -24,6 +24,7 @@ from server.followups.model import FollowUp
 from server.indicators.case import score_document
 from server.indicators.closing_model import Closing, Late
 from server.indicators.compare import Contender, honours
+from server.indicators.facts_model import Owned
 from server.indicators.honours import announced
 from server.indicators.model import IndicatorTarget, IndicatorValue
 from server.indicators.periods import CLOSES_AFTER_DAYS, ONE_DAY, Period, before, closes_at, period_of
@@ -470,7 +471,28 @@ def _causes(
         for identity, stamps in rows:
             late = stamps["*"][0] > closed
             found.append({"kind": kind, "id": identity, "code": "LATE" if late else "CHANGED"})
+    if "customer" in kinds:
+        told = {cause["id"] for cause in found}
+        own = connection.execute(_OWN_SINCE, {"org": org_id, "person": whose, "end": end, "closed": closed})
+        for identity, stamps in own:
+            if stamps["*"][0] > closed and identity not in told:
+                found.append({"kind": "customer", "id": identity, "code": "LATE"})
     return found[:MOST_CAUSES]
+
+
+_OWN_SINCE = (
+    select(Customer.id, Customer.stamps)
+    .join(Owned, (Owned.org_id == Customer.org_id) & (Owned.customer_id == Customer.id))
+    .where(
+        Owned.org_id == bindparam("org"),
+        Owned.person_id == bindparam("person"),
+        Owned.since < bindparam("end"),
+        Customer.version > bindparam("closed"),
+    )
+    .order_by(Customer.version, Customer.id)
+    .limit(MOST_CAUSES)
+)
+"""Customers of somebody's that came, or changed, after a closing and were theirs before its end."""
 
 
 _BEHIND: Mapping[str, tuple[Any, Any, tuple[Any, ...]]] = {

@@ -178,8 +178,9 @@ def keep(work: Work, visits: Mapping[str, Mapping[str, list[Mapping[Any, Any]]]]
     _add(parts, _promises(work, promised))
     _add(parts, _won(work, changed["customer"]))
     months, news = _write_days(work, parts)
-    _write_months(work, months, _hand_over(work, changed["customer"]))
-    _mark_late(work, news)
+    handed = _hand_over(work, changed["customer"])
+    _write_months(work, months, handed)
+    _mark_late(work, news, handed)
 
 
 def days_of(values: Mapping[str, Any], columns: Mapping[str, Any]) -> Pairs:
@@ -395,10 +396,12 @@ def sum_month(days: Iterable[Mapping[str, Any]], own: set[str]) -> dict[str, int
     }
 
 
-def _mark_late(work: Work, days: Pairs) -> None:
-    """Have closings looked at again that were made of these days. A day is not closed before it ends, anywhere."""
+def _mark_late(work: Work, days: Pairs, handed: Mapping[str, str]) -> None:
+    """Have closings looked at again that were made of these days, or of whose own customers were since those of `handed`. A
+    day is not closed before it ends, anywhere."""
     today = work.now.date().isoformat()
-    _late(work, {(person, day, day) for person, day in days if day < today})
+    spans = {(person, day, day) for person, day in days if day < today}
+    _late(work, spans | {(person, since, today) for person, since in handed.items() if since < today})
 
 
 def _spans(values: Iterable[Row], targets: Iterable[Row]) -> set[tuple[str, str, str]]:
@@ -446,7 +449,8 @@ def _owner(values: Mapping[str, Any], *, archived: bool) -> str | None:
 
 
 def _hand_over(work: Work, customers: list[Row]) -> dict[str, str]:
-    """Note whose own the changed customers are from today on; returns who got or lost some, and since when."""
+    """Note whose own the changed customers are from today on, a new one since the day on which it was found, however late
+    that came in; returns who got or lost some, and since when."""
     moved: dict[str, tuple[str | None, str | None]] = {}
     for row in customers:
         assert row.entity is not None
@@ -456,7 +460,8 @@ def _hand_over(work: Work, customers: list[Row]) -> dict[str, str]:
             moved[row.id] = (before, after)
     if not moved:
         return {}
-    today = day_of(work.now, zone_of(work.organisation_zone()) or UTC)
+    zone = zone_of(work.organisation_zone()) or UTC
+    today = day_of(work.now, zone)
     held = [identity for identity, (before, _) in moved.items() if before]
     stored = {}
     if held:
@@ -465,7 +470,7 @@ def _hand_over(work: Work, customers: list[Row]) -> dict[str, str]:
     rows, handed = [], dict[str, str]()
     for identity, (_, after) in moved.items():
         last = stored.get(identity)
-        since = max(today, last["since"]) if last else today
+        since = max(today, last["since"]) if last else day_of(work.found_at.get(identity, work.now), zone)
         if last:
             rows.append(last | {"until": since})
         if after:
