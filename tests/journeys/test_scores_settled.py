@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select, update
 
@@ -21,6 +22,7 @@ from server.config import Config
 from server.db import db, reading, writing
 from server.exchange.apply import lock_head
 from server.indicators.close import adjust_within, close_within, closing_id
+from server.indicators.explain import explain
 from server.indicators.model import IndicatorScheme
 from server.indicators.periods import Period, before, period_of
 from server.people.model import Login, Setting
@@ -28,6 +30,7 @@ from server.people.session import hash_password
 from tests.conftest import SECRET
 from tests.journeys.conftest import NOON, PASSWORD
 from tests.journeys.test_follow_ups import faults, until
+from tests.journeys.test_score import sentences
 from tests.live import LiveServer
 from tests.machine import chromium
 from tests.phone import SWITCHES
@@ -106,7 +109,10 @@ def settling(
                 connection.execute(
                     login.values(email=f"{who}@acme.test", password_hash=hash_password(PASSWORD))
                 )
-        world.customer("Shop")
+        # Theirs for as long as the scheme is: whose a customer was is known from the day on which it came in.
+        with time_machine.travel(datetime.combine(LAST.starts_on, time(12), UTC)):
+            world.customer("Shop")
+            world.customer("Arcade")
         world.create(
             "scheme",
             "field",
@@ -293,3 +299,39 @@ def test_a_scheme_out_of_a_template_is_seen_by_the_rep_before_it_holds(settling:
     until(ada, lambda: settling.scheme("From next month") == "approved")
     expect(coming).to_be_visible()
     assert faults(rob) == []
+
+
+def test_a_day_that_is_over_goes_by_whose_customers_they_were_then_as_the_server_knows(
+    settling: Settling,
+) -> None:
+    world, rob = settling.world, settling.rob
+    yesterday = TODAY - timedelta(days=1)
+    settling.visit(world.ids["Arcade"], yesterday)
+    rob.get_by_role("link", name="Score", exact=True).last.click()
+    rob.get_by_role("button", name="Day").click()
+    rob.get_by_role("button", name="Coverage of own customers").click()
+    heard(rob, rob.get_by_role("button", name="2 not visited"))
+    world.change("customer", "Arcade", owner_id=world.ids["ria"])
+    heard(rob, rob.get_by_role("button", name="1 not visited"))
+
+    # One of two that were theirs: by whose they are today it would be none of one.
+    rob.get_by_role("button", name="Earlier period").click()
+    expect(rob.get_by_text("As the server has it")).to_be_visible()
+    expect(rob.get_by_text("50 % so far")).to_be_visible()
+    found = world.get("mia", f"/api/scores/{world.ids['rob']}?period=day&starts_on={yesterday}").json
+    rows: dict[str, dict[str, Any]] = {
+        each["indicator"]: {"weight": each["weight"], "unit": each["unit"], "direction": each["direction"]}
+        for each in found["readings"]
+    }
+    said = [explain(each, rows[each["indicator"]], "1.5", "en")[:-1] for each in found["readings"]]
+    assert sentences(rob) == said
+    assert faults(rob) == []
+
+    # Without the server its number is not known, and the page says what it shows instead.
+    rob.context.set_offline(True)
+    rob.get_by_role("button", name="Later period").click()
+    rob.get_by_role("button", name="Earlier period").click()
+    expect(rob.get_by_text("Here it goes by whose they are today.")).to_be_visible()
+    expect(rob.get_by_text("0 % so far", exact=False).first).to_be_visible()
+    expect(rob.get_by_text("50 % so far")).to_have_count(0)
+    rob.context.set_offline(False)

@@ -56,6 +56,9 @@ const en = {
     'No target is set yet, so there is nothing to measure against. What you do is counted all the same.',
   proposal: 'Propose another target',
   proposed: (amount: string) => `Proposed: ${amount}, waits for a manager`,
+  ownersThen: 'As the server has it: coverage goes by whose customers they were on the last day.',
+  ownersHere:
+    'Coverage goes by whose customers they were on the last day, which the server knows. Here it goes by whose they are today.',
   turnedDown: (amount: string) => `Proposed: ${amount}, declined`,
   upcoming: (name: string, day: string) => `From ${day} another scheme holds: ${name}`,
   appeal: 'Appeal',
@@ -256,6 +259,8 @@ const zh: ScoreWords = {
   emptyTarget: '还没有设定目标，暂时无从衡量。你所做的照样会记录。',
   proposal: '申请调整目标',
   proposed: (amount) => `已申请 ${amount}，等待经理决定`,
+  ownersThen: '以服务器为准：客户覆盖率按本期最后一天的客户归属计算。',
+  ownersHere: '客户覆盖率按本期最后一天的客户归属计算，由服务器得出；此处暂按今天的归属计算。',
   turnedDown: (amount) => `已申请 ${amount}，未获同意`,
   upcoming: (name, day) => `${day} 起改用方案：${name}`,
   appeal: '申诉',

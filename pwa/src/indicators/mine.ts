@@ -278,6 +278,10 @@ export function myScore(ground: Ground, period: Period): Mine {
   };
 }
 
+/** Whether a reading goes by whose customers they were on a day before today: a phone knows whose they are now. */
+export const byOwnersThen = (of: Score | null, today: string): boolean =>
+  of?.readings.some((r) => r.indicator === 'coverage' && r.period.ends_on <= today) ?? false;
+
 /** The record that closed this period, and was not reopened. */
 function closedIn(ground: Ground, { kind, starts_on }: Period): Held | null {
   const found = ground.closings.find(
