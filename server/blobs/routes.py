@@ -6,7 +6,6 @@ import errno
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 from flask import Response, current_app, request
 from flask_smorest import Blueprint
 from marshmallow import Schema, validate
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, select
 from werkzeug.exceptions import ClientDisconnected
 
 from server import auth
+from server.answers import as_json
 from server.auth import Principal, for_roles
 from server.blobs import photo
 from server.blobs.model import BlobHolder
@@ -145,8 +145,7 @@ def put_blob(principal: Principal, sha256: str) -> Response:
                 raise photo.Unfit("NOT_A_PHOTO")
             offset = store.append(*mine, offset, piece)
         if offset < total:
-            document = orjson.dumps({"status": "partial", "offset": offset})
-            return Response(document, content_type="application/json", headers={"Upload-Offset": str(offset)})
+            return as_json({"status": "partial", "offset": offset}, {"Upload-Offset": str(offset)})
         store.finish(*mine, total, auth.now())
     except Misplaced as error:  # somebody else, another tab perhaps, sends the same: it may even be done
         with reading() as connection:
@@ -190,7 +189,7 @@ def _how_far(principal: Principal, sha256: str) -> Response:
 
 def _stored(size: int | None = None) -> Response:
     headers = {"Upload-Complete": "?1"} | ({} if size is None else {"Upload-Offset": str(size)})
-    return Response(orjson.dumps({"status": "stored"}), content_type="application/json", headers=headers)
+    return as_json({"status": "stored"}, headers)
 
 
 def _misplaced(offset: int) -> Problem:

@@ -13,6 +13,7 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from server import auth
+from server.answers import as_json
 from server.auth import Principal, for_roles
 from server.board import day
 from server.db import reading
@@ -58,4 +59,4 @@ def board(principal: Principal, asked: dict[str, Any]) -> Response:
     if tag in known:
         return Response(status=304, headers=headers)
     told = {"date": date, "team": team, "generated_at": instant_text(now), "reps": reps}
-    return Response(orjson.dumps(told), 200, headers, content_type="application/json")
+    return as_json(told, headers)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import orjson
 from flask import Response
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, fields, validate
 
 from server import auth
+from server.answers import as_json
 from server.auth import Principal, for_roles
 from server.customers import query
 from server.customers.reassign import owned, party, reassign
@@ -122,7 +122,7 @@ def reassign_customers(principal: Principal, asked: dict[str, Any]) -> Response:
         "refused": [{"id": entity, "code": code} for entity, code in moved.left],
         "more": moved.more or (wanted is None and len(rows) == MOST_READ),
     }
-    return Response(orjson.dumps(told), content_type="application/json")
+    return as_json(told)
 
 
 @blueprint.route("", methods=["GET"])
@@ -132,9 +132,7 @@ def reassign_customers(principal: Principal, asked: dict[str, Any]) -> Response:
 def customers(principal: Principal, asked: dict[str, Any]) -> Response:
     """Customers that one may see: one's own, one's team's where it shares them, a manager's teams'."""
     with reading() as connection:
-        return Response(
-            orjson.dumps(query.customers(connection, principal, asked)), content_type="application/json"
-        )
+        return as_json(query.customers(connection, principal, asked))
 
 
 @blueprint.route("/<uuid:customer>", methods=["GET"])
@@ -149,4 +147,4 @@ def customer(principal: Principal, customer: Any) -> Response:
         found = query.customer(connection, principal, str(customer))
     if found is None:
         raise Problem(404, detail="There is no such customer.")
-    return Response(orjson.dumps(found), content_type="application/json")
+    return as_json(found)

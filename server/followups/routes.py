@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from flask import Response
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
+from server.answers import as_json
 from server.auth import Principal, for_roles
 from server.db import reading
 from server.errors import Problem
@@ -38,7 +38,7 @@ class FollowUpQuery(Schema):
 def follow_ups(principal: Principal, asked: dict[str, Any]) -> Response:
     """Follow-ups that one may see: one's own, a manager's people's."""
     with reading() as connection:
-        return _json(query.follow_ups(connection, principal, asked))
+        return as_json(query.follow_ups(connection, principal, asked))
 
 
 @blueprint.route("/<uuid:follow_up>", methods=["GET"])
@@ -51,8 +51,4 @@ def follow_up(principal: Principal, follow_up: Any) -> Response:
         found = query.follow_up(connection, principal, str(follow_up))
     if found is None:
         raise Problem(404, detail="There is no such follow-up.")
-    return _json(found)
-
-
-def _json(document: Any) -> Response:
-    return Response(orjson.dumps(document), content_type="application/json")
+    return as_json(found)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import orjson
 from flask import Response
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
 from server import auth
+from server.answers import as_json
 from server.auth import Principal, for_roles
 from server.customers.table import open_sheet
 from server.db import reading
@@ -109,4 +109,4 @@ def _imported(principal: Principal, asked: dict[str, Any], kind: str) -> Respons
         "failed": len(failed),
         "errors": [importing.error(trouble) for trouble in failed],
     }
-    return Response(orjson.dumps(told), content_type="application/json")
+    return as_json(told)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import orjson
 from flask import Response
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
 from server import auth
+from server.answers import as_json
 from server.auth import Principal, for_roles
 from server.db import reading
 from server.errors import Problem
@@ -64,7 +65,7 @@ SCORE = (
 def score_table(principal: Principal, asked: dict[str, Any]) -> Response:
     """Scores of a period: a rep's own, a manager's people's, an administrator's all."""
     with reading() as connection:
-        return _json(_table(connection, principal, asked))
+        return as_json(_found("team", scores.table, connection, principal, *_of_team(asked)))
 
 
 @blueprint.route("/export", methods=["GET"])
@@ -75,7 +76,7 @@ def score_table(principal: Principal, asked: dict[str, Any]) -> Response:
 def export(principal: Principal, asked: dict[str, Any]) -> Response:
     """Scores of a period as CSV."""
     with reading() as connection:
-        found = _table(connection, principal, asked)
+        found = _found("team", scores.table, connection, principal, *_of_team(asked))
     period = found["period"]
     name = f"scores-{period['kind']}-{period['starts_on']}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -91,17 +92,8 @@ def export(principal: Principal, asked: dict[str, Any]) -> Response:
 @for_roles("rep", "manager", "administrator")
 def from_plan_to_outcome(principal: Principal, asked: dict[str, Any]) -> Response:
     """How many visits were planned, made, left a follow-up behind, brought an outcome."""
-    team = str(asked["team"]) if asked["team"] else None
     with reading() as connection:
-        try:
-            found = scores.funnel(
-                connection, principal, asked["period"], asked["starts_on"], team, auth.now()
-            )
-        except (OverflowError, ValueError):
-            raise Problem(422, detail="The period lies beyond the calendar.") from None
-    if found is None:
-        raise Problem(404, detail="There is no such team.")
-    return _json(found)
+        return as_json(_found("team", scores.funnel, connection, principal, *_of_team(asked)))
 
 
 @blueprint.route("/closings/<uuid:identity>", methods=["GET"])
@@ -117,7 +109,7 @@ def closing(principal: Principal, identity: Any) -> Response:
         found = scores.closing(connection, principal, str(identity))
     if found is None:
         raise Problem(404, detail="There is no such closing.")
-    return _json(found)
+    return as_json(found)
 
 
 @blueprint.route("/<uuid:person>", methods=["GET"])
@@ -130,7 +122,7 @@ def closing(principal: Principal, identity: Any) -> Response:
 def score(principal: Principal, asked: dict[str, Any], person: Any) -> Response:
     """One person's score of a period."""
     with reading() as connection:
-        return _json(_one(connection, principal, str(person), asked))
+        return as_json(_found("person", scores.one, connection, principal, str(person), *_when(asked)))
 
 
 @blueprint.route("/<uuid:person>/evidence", methods=["GET"])
@@ -149,33 +141,28 @@ def score(principal: Principal, asked: dict[str, Any], person: Any) -> Response:
 def evidence(principal: Principal, asked: dict[str, Any], person: Any) -> Response:
     """What stands behind one reading of one person."""
     with reading() as connection:
-        found = _one(connection, principal, str(person), asked)
+        found = _found("person", scores.one, connection, principal, str(person), *_when(asked))
         told = scores.evidence(connection, found, asked["indicator"], principal.org_id)
     if told is None:
         raise Problem(404, detail="The score has no such indicator.")
-    return _json(told)
+    return as_json(told)
 
 
-def _table(connection: Any, principal: Principal, asked: dict[str, Any]) -> dict[str, Any]:
-    team = str(asked["team"]) if asked["team"] else None
+def _when(asked: dict[str, Any]) -> tuple[Any, ...]:
+    return asked["period"], asked["starts_on"], auth.now()
+
+
+def _of_team(asked: dict[str, Any]) -> tuple[Any, ...]:
+    period, day, now = _when(asked)
+    return period, day, str(asked["team"]) if asked["team"] else None, now
+
+
+def _found(what: str, read: Callable[..., dict[str, Any] | None], *asked: Any) -> dict[str, Any]:
+    """What there is to be read of a period; of a `what` that is not there, or not the reader's, 404."""
     try:
-        found = scores.table(connection, principal, asked["period"], asked["starts_on"], team, auth.now())
+        found = read(*asked)
     except (OverflowError, ValueError):
         raise Problem(422, detail="The period lies beyond the calendar.") from None
     if found is None:
-        raise Problem(404, detail="There is no such team.")
+        raise Problem(404, detail=f"There is no such {what}.")
     return found
-
-
-def _one(connection: Any, principal: Principal, person: str, asked: dict[str, Any]) -> dict[str, Any]:
-    try:
-        found = scores.one(connection, principal, person, asked["period"], asked["starts_on"], auth.now())
-    except (OverflowError, ValueError):
-        raise Problem(422, detail="The period lies beyond the calendar.") from None
-    if found is None:
-        raise Problem(404, detail="There is no such person.")
-    return found
-
-
-def _json(document: Any) -> Response:
-    return Response(orjson.dumps(document), content_type="application/json")

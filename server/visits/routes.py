@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from flask import Response
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
+from server.answers import as_json
 from server.auth import Principal, for_roles
 from server.db import reading
 from server.errors import Problem
@@ -50,7 +50,7 @@ class Page(Schema):
 def visits(principal: Principal, asked: dict[str, Any]) -> Response:
     """Visits that one may see: a rep's own, a manager's team and below."""
     with reading() as connection:
-        return _json(query.visits(connection, principal, asked))
+        return as_json(query.visits(connection, principal, asked))
 
 
 @blueprint.route("/<uuid:visit>", methods=["GET"])
@@ -63,7 +63,7 @@ def visit(principal: Principal, visit: Any) -> Response:
         found = query.visit(connection, principal, str(visit))
     if found is None:
         raise Problem(404, detail="There is no such visit.")
-    return _json(found)
+    return as_json(found)
 
 
 @blueprint.route("/<uuid:visit>/history", methods=["GET"])
@@ -76,8 +76,4 @@ def history(principal: Principal, asked: dict[str, Any], visit: Any) -> Response
     with reading() as connection:
         if query.visit(connection, principal, str(visit)) is None:
             raise Problem(404, detail="There is no such visit.")
-        return _json(query.history(connection, principal, str(visit), asked["cursor"], asked["limit"]))
-
-
-def _json(document: Any) -> Response:
-    return Response(orjson.dumps(document), content_type="application/json")
+        return as_json(query.history(connection, principal, str(visit), asked["cursor"], asked["limit"]))
