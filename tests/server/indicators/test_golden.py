@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -136,6 +139,68 @@ def test_with_all_left_out_there_is_no_total() -> None:
     assert (found.total, found.grade, found.reasons) == (None, None, ("NOTHING_MEASURED",))
 
 
+def test_conversion_without_visits_is_0_and_counts() -> None:
+    rows = [{"code": "conversion", "weight": "40"}, {"code": "new_customers", "weight": "60"}]
+    won = [{"id": name, "day": "2026-03-05"} for name in "abc"]
+    case = {
+        "period": {"kind": "month", "starts_on": "2026-03-01"},
+        "scheme": {"indicators": rows},
+        "targets": {"conversion": "0.2", "new_customers": "5"},
+        "facts": {"won": won},
+    }
+    found = case_of(case).run()
+    # Not left out, as what has no case would be: the 60 of the other do not become 100.
+    assert points(found) == [D(40) * D(0), D(60) * D(3) / D(5)] == [D(0), D(36)]
+    assert found.readings[0].reasons == ("NO_VISITS",)
+    assert found.total == D("36.00")
+    visit = {"id": "v", "customer_id": "a", "day": "2026-03-05", "valid": True}
+    with_one = case_of(case | {"facts": {"won": won[:1], "visits": [visit, visit | {"id": "w"}]}}).run()
+    # 1 of 2 is 0.5, wanted were 0.2: 2.5, held at 1.5; and 1 of 5.
+    assert points(with_one) == [D(40) * D("1.5"), D(60) * D(1) / D(5)] == [D(60), D(12)]
+
+
+def test_a_quarterly_indicator_in_a_monthly_score_reads_the_last_quarter_that_is_over() -> None:
+    rows = [
+        {"code": "orders", "weight": "60"},
+        {
+            "code": "customer_satisfaction",
+            "kind": "satisfaction",
+            "weight": "40",
+            "period": "quarter",
+            "combine": "mean",
+        },
+    ]
+    said = [("2025-11-10", "70"), ("2026-01-20", "80"), ("2026-02-20", "85"), ("2026-03-20", "96")]
+    values = [
+        {"id": day, "indicator": "customer_satisfaction", "on": day, "amount": amount} for day, amount in said
+    ]
+    values += [
+        {"id": f"o{month}", "indicator": "orders", "on": f"2026-0{month}-09", "amount": "9"}
+        for month in (2, 3)
+    ]
+
+    def month(starts_on: str) -> Any:
+        case = {
+            "period": {"kind": "month", "starts_on": starts_on},
+            "scheme": {"indicators": rows},
+            "targets": {"orders": "10", "customer_satisfaction": "90"},
+            "facts": {"values": values},
+        }
+        return case_of(case).run()
+
+    march, february = month("2026-03-01"), month("2026-02-01")
+    # March ends with its quarter: (80 + 85 + 96) / 3 = 87 of 90.
+    assert march.readings[1].actual == (D(80) + D(85) + D(96)) / D(3) == D(87)
+    assert march.readings[1].points == (D(40) * D(87) / D(90)).quantize(D("0.000001"), ROUND_HALF_EVEN)
+    assert march.total == (D(60) * D("0.9") + D(40) * D(87) / D(90)).quantize(CENT, ROUND_HALF_EVEN)
+    assert march.total == D("92.67")
+    # February is in the middle of one: it reads the quarter before, of which there is 70.
+    assert february.readings[1].points == (D(40) * D(70) / D(90)).quantize(D("0.000001"), ROUND_HALF_EVEN)
+    assert february.total == D("85.11")
+    for found in (march, february):
+        assert found.readings[1].reasons == ("OWN_PERIOD",) and found.readings[0].reasons == ()
+
+
 @pytest.mark.parametrize(
     ("total", "grade"),
     [
@@ -265,6 +330,73 @@ def test_the_command_refuses_a_bad_file_in_one_line(tmp_path: Path, text: str, c
 def test_the_golden_file_runs_through_the_command() -> None:
     found = CliRunner().invoke(score_command, [str(GOLDEN)])
     assert (found.exit_code, found.stderr) == (0, "")
+
+
+def test_the_installed_command_scores_targets_and_facts_of_a_file(tmp_path: Path) -> None:
+    """As somebody else runs it: another process, no database, no settings; a year's target and facts in, readings out."""
+    case = {
+        "name": "March",
+        "period": {"kind": "month", "starts_on": "2026-03-01"},
+        "calendar": {"off": ["2026-03-10", "2026-03-11"]},
+        "scheme": {
+            "indicators": [
+                {"code": "valid_visits", "weight": "60"},
+                {"code": "deal_amount", "weight": "60", "target": "1000"},
+            ]
+        },
+        # March has 22 working days less 2 of the year's 261 less 2: 518 x 20 / 259 = 40.
+        "targets": [
+            {"indicator": "valid_visits", "period": "year", "starts_on": "2026-01-01", "amount": "518"}
+        ],
+        "facts": {
+            "visits": [
+                *(
+                    {"id": f"v{n}", "customer_id": "c", "day": f"2026-03-{n + 1:02}", "valid": True}
+                    for n in range(30)
+                ),
+                {
+                    "id": "brief",
+                    "customer_id": "c",
+                    "day": "2026-03-31",
+                    "valid": False,
+                    "reasons": ["TOO_SHORT"],
+                },
+                {"id": "april", "customer_id": "c", "day": "2026-04-01", "valid": True},
+            ],
+            "values": [
+                {"id": "1", "indicator": "deal_amount", "on": "2026-03-31", "amount": "700.10"},
+                {"id": "2", "indicator": "deal_amount", "on": "2026-03-01", "amount": "99.90"},
+                {
+                    "id": "3",
+                    "indicator": "deal_amount",
+                    "on": "2026-03-02",
+                    "amount": "500",
+                    "status": "confirmed",
+                },
+            ],
+        },
+    }
+    file = tmp_path / "march.json"
+    file.write_text(json.dumps(case), "utf-8")
+    program = Path(sys.executable).with_name("rounds")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ROUNDS_")}
+    ran = subprocess.run(
+        [program, "score", file, "--json"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    (found,) = json.loads(ran.stdout)["cases"]
+    visits, deals = found["readings"]
+    assert (visits["actual"], visits["target"], visits["attainment"]) == ("30", "40", "0.75")
+    assert visits["evidence"]["not_counted"] == [{"id": "brief", "code": "TOO_SHORT"}]
+    assert (deals["actual"], deals["attainment"], deals["unapproved"]) == ("800", "0.8", "500")
+    assert set(deals["reasons"]) == {"DEFAULT_TARGET", "NORMALISED", "UNAPPROVED_LEFT_OUT"}
+    # 60 and 60 become 50 and 50: 37.5 and 40.
+    assert [one["points"] for one in found["readings"]] == ["37.5", "40"]
+    assert (found["total"], found["grade"]) == ("77.50", "B")
 
 
 @pytest.mark.parametrize(
