@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from flask import current_app, g, request
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from server.config import Config
 from server.db import reading
@@ -134,6 +134,32 @@ _PERSON = (
     Person.active,
 )
 
+# Each request asks one of these first; putting a statement together takes several times as long as the answer.
+_SESSION = (
+    select(
+        *_PERSON,
+        Session.device_id,
+        Device.client_id,
+        Device.revoked_at.is_not(None).label("revoked"),
+    )
+    .join(Person, (Person.org_id == Session.org_id) & (Person.id == Session.person_id))
+    .join(Device, (Device.org_id == Session.org_id) & (Device.id == Session.device_id))
+    .where(
+        Session.org_id == bindparam("org"),
+        Session.digest == bindparam("digest"),
+        Session.expires_at > bindparam("at"),
+    )
+)
+_TOKEN = (
+    select(*_PERSON, ApiToken.id.label("token_id"))
+    .join(Person, (Person.org_id == ApiToken.org_id) & (Person.id == ApiToken.person_id))
+    .where(
+        ApiToken.org_id == bindparam("org"),
+        ApiToken.digest == bindparam("digest"),
+        ApiToken.revoked_at.is_(None),
+    )
+)
+
 
 def _look_up() -> Principal | None:
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
@@ -151,26 +177,9 @@ def _by_session(secret: str) -> Principal | None:
     org_id = org_of(secret)
     if org_id is None:
         return None
+    asked = {"org": org_id, "digest": digest_of(secret), "at": now()}
     with reading() as connection:
-        row = (
-            connection.execute(
-                select(
-                    *_PERSON,
-                    Session.device_id,
-                    Device.client_id,
-                    Device.revoked_at.is_not(None).label("revoked"),
-                )
-                .join(Person, (Person.org_id == Session.org_id) & (Person.id == Session.person_id))
-                .join(Device, (Device.org_id == Session.org_id) & (Device.id == Session.device_id))
-                .where(
-                    Session.org_id == org_id,
-                    Session.digest == digest_of(secret),
-                    Session.expires_at > now(),
-                )
-            )
-            .mappings()
-            .first()
-        )
+        row = connection.execute(_SESSION, asked).mappings().first()
     return Principal(**row) if row else None
 
 
@@ -179,19 +188,7 @@ def _by_token(secret: str) -> Principal | None:
     if org_id is None:
         return None
     with reading() as connection:
-        row = (
-            connection.execute(
-                select(*_PERSON, ApiToken.id.label("token_id"))
-                .join(Person, (Person.org_id == ApiToken.org_id) & (Person.id == ApiToken.person_id))
-                .where(
-                    ApiToken.org_id == org_id,
-                    ApiToken.digest == digest_of(secret),
-                    ApiToken.revoked_at.is_(None),
-                )
-            )
-            .mappings()
-            .first()
-        )
+        row = connection.execute(_TOKEN, {"org": org_id, "digest": digest_of(secret)}).mappings().first()
     return Principal(**row, device_id=None, client_id=None) if row else None
 
 
