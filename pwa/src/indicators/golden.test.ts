@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { levelOf, schemeOf } from './catalogue';
+import { explain } from './explain';
 import { Fraction } from './fraction';
 import { measure, NO_FACTS, type Facts, type FollowUpFact } from './measure';
 import {
@@ -31,10 +32,15 @@ interface Case {
 const folder = new URL('../../../tests/server/indicators/', import.meta.url);
 const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, folder), 'utf8'));
 const { cases } = read('golden.json') as { cases: Case[] };
+/** Case -> indicator -> the sentences in which the server tells its reading. */
+const inWords = read('golden_in_words.json') as Record<
+  string,
+  Record<string, { en: string[]; zh: string[] }>
+>;
 const templates = read('../../../server/indicators/templates.json') as Record<string, Data[]>;
 
 /** A case of the file, played by this port. */
-function play(one: Case): Score {
+function play(one: Case): { score: Score; scheme: Scheme } {
   const weekStart = one.week_start ?? 0;
   const given = one.period ?? { kind: 'month', starts_on: '2026-01-01' };
   const period = periodOf(given.kind, given.starts_on, weekStart);
@@ -63,7 +69,8 @@ function play(one: Case): Score {
       unapproved: null,
     });
   }
-  return score(scheme, period, periods, targetsOf(one, scheme, periods, weekStart), actuals);
+  const targets = targetsOf(one, scheme, periods, weekStart);
+  return { score: score(scheme, period, periods, targets, actuals), scheme };
 }
 
 function targetsOf(one: Case, scheme: Scheme, periods: Map<string, Period>, weekStart: number) {
@@ -142,6 +149,15 @@ function differences(expected: unknown, found: unknown, path = ''): string[] {
 describe('the golden table, on the phone', () => {
   it('is not empty', () => expect(cases.length).toBeGreaterThan(30));
   for (const one of cases) {
-    it(one.name, () => expect(differences(one.expected, play(one))).toEqual([]));
+    it(one.name, () => {
+      const { score: found, scheme } = play(one);
+      expect(differences(one.expected, found)).toEqual([]);
+      const said = found.readings.map((reading) => {
+        const row = scheme.indicators.find((each) => each.code === reading.indicator)!;
+        const tell = (language: string) => explain(reading, row, scheme.cap, language);
+        return [reading.indicator, { en: tell('en'), zh: tell('zh-Hans') }];
+      });
+      expect(Object.fromEntries(said)).toEqual(inWords[one.name]);
+    });
   }
 });
