@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 Pairs = set[tuple[str, str]]
 """(person, day)"""
 
+OF_A_DAY = (*SUMS, "customers")
+
 LAST = "-31"
 """No day of a month is behind this one, as text."""
 
@@ -106,13 +108,14 @@ _WON = (
     )
     .group_by(Customer.won_by, Customer.customer_since)
 )
-_DAYS = select(FactDay.__table__).where(
+_DAY = (FactDay.person_id, FactDay.day, *(getattr(FactDay, name) for name in OF_A_DAY))
+_DAYS = select(*_DAY).where(
     FactDay.org_id == bindparam("org"),
     FactDay.person_id == bindparam("person"),
     FactDay.day >= bindparam("first"),
     FactDay.day <= bindparam("last"),
 )
-_DAYS_OF = select(FactDay.__table__).where(
+_DAYS_OF = select(*_DAY).where(
     FactDay.org_id == bindparam("org"),
     FactDay.person_id.in_(bindparam("people", expanding=True)),
     FactDay.day >= bindparam("first"),
@@ -314,8 +317,8 @@ def _write_days(
         key = (person, day[:7])
         known = months.get(key) or _days(work.connection, work.org_id, *key)
         before = known.get(day) or dict.fromkeys(SUMS, 0) | {"customers": []}
-        after = {name: sums.get(name, before[name]) for name in (*SUMS, "customers")}
-        if any(after[name] != before[name] for name in after):
+        after = before | sums
+        if after != before:
             known[day] = after
             months[key] = known
             rows.append({"org_id": work.org_id, "person_id": person, "day": day} | after)
@@ -330,7 +333,10 @@ Days = dict[str, dict[str, Any]]
 
 def _days(connection: Connection, org_id: str, person: str, month: str) -> Days:
     about = {"org": org_id, "person": person, "first": month, "last": month + LAST}
-    return {row["day"]: dict(row) for row in connection.execute(_DAYS, about).mappings()}
+    return {
+        day: dict(zip(OF_A_DAY, sums, strict=True))
+        for _, day, *sums in connection.execute(_DAYS, about).all()
+    }
 
 
 def _write_months(work: Work, months: dict[tuple[str, str], Days], handed: Mapping[str, str]) -> None:
@@ -357,8 +363,8 @@ def _all_days(work: Work, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, 
     found: dict[tuple[str, str], Days] = {pair: {} for pair in wanted}
     for month, people in _by_month(found):
         about = {"org": work.org_id, "people": people, "first": month, "last": month + LAST}
-        for row in work.connection.execute(_DAYS_OF, about).mappings():
-            found[row["person_id"], month][row["day"]] = dict(row)
+        for person, day, *sums in work.connection.execute(_DAYS_OF, about).all():
+            found[person, month][day] = dict(zip(OF_A_DAY, sums, strict=True))
     return found
 
 
@@ -369,9 +375,9 @@ def _own(work: Work, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str],
         about: dict[str, Any] = {"org": work.org_id, "last": month + LAST}
         if len(people) == 1:
             rows = work.connection.execute(_OWN_OF, about | {"person": people[0]}).scalars()
-            found[people[0], month] = set(rows)
+            found[people[0], month] = set(rows.all())
             continue
-        for person, customer in work.connection.execute(_OWN_OF_MANY, about | {"people": people}):
+        for person, customer in work.connection.execute(_OWN_OF_MANY, about | {"people": people}).all():
             found.setdefault((person, month), set()).add(customer)
     return found
 

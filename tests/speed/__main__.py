@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.postgres import Cluster, cluster
-from tests.speed import board, first, merge, phone, pull, push, reassign, reminders, scores
+from tests.speed import board, facts, first, merge, phone, pull, push, reassign, reminders, scores
 
 PARTS: dict[str, Callable[[Cluster, Path], Iterator[str]]] = {
     "merge": merge.run,
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[Cluster, Path], Iterator[str]]] = {
     "phone": phone.run,
     "first": first.run,
     "scores": scores.run,
+    "facts": facts.run,
     "reminders": reminders.run,
 }
 # What a careful administrator would run: nothing acknowledged is lost in a power failure.
