@@ -4,11 +4,14 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import event, make_url
 
 from tests.machine import chromium, missing, postgres_programs
 from tests.postgres import Cluster, cluster
@@ -72,11 +75,27 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
-    """A migrated, empty SQLite database of this test's own."""
+def sqlite_url(request: pytest.FixtureRequest, _sqlite_template: Path, tmp_path: Path) -> str:
+    """A migrated, empty SQLite database of this test's own; with `live_server`, that server's."""
+    if "live_server" in request.fixturenames:
+        url: str = request.getfixturevalue("_kept_server").database_url
+        _empty(Path(url.removeprefix("sqlite:///")))
+        return url
     path = tmp_path / "rounds.db"
     shutil.copyfile(_sqlite_template, path)
     return f"sqlite:///{path}"
+
+
+def _empty(database: Path) -> None:
+    """Take all rows out of a migrated database that a server may have open."""
+    with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as connection:
+        connection.execute("pragma foreign_keys = off")
+        connection.execute("begin immediate")
+        names = connection.execute("select name from sqlite_master where type = 'table'").fetchall()
+        for (name,) in names:
+            if name != "alembic_version":
+                connection.execute(f'delete from "{name}"')
+        connection.execute("commit")
 
 
 @pytest.fixture
@@ -113,16 +132,50 @@ def config(database_url: str, tmp_path: Path) -> Any:
     return Config(database_url=database_url, secret=SECRET, state_dir=tmp_path / "state")
 
 
+@contextmanager
+def app_on(config: Any) -> Iterator[Any]:
+    """The Flask app on the database of `config`, to be read and written one test, or one module, long.
+
+    An app is made once for each kind of settings and turned to one database after the other: making it, and compiling
+    its statements for an engine of its own, is most of what a short test would do.
+    """
+    from server.app import Metrics, create_app
+    from server.db import db
+
+    kind = repr(
+        replace(config, database_url=config.database_url.partition(":")[0] + ":///", state_dir=Path())
+    )
+    free = _kept_apps.setdefault(kind, [])
+    app = free.pop() if free else create_app(config)
+    app.extensions["rounds"] = config
+    app.extensions["rounds_metrics"] = Metrics()
+    app.extensions.pop("rounds_blobs", None)
+    with app.app_context():
+        engine = db.engine
+    engine.url = make_url(config.database_url)
+
+    def there(dialect: Any, _record: Any, arguments: list[Any], named: dict[str, Any]) -> None:
+        given, also = dialect.create_connect_args(engine.url)
+        arguments[:] = given
+        named.update(also)
+
+    event.listen(engine, "do_connect", there)
+    try:
+        yield app
+    finally:
+        event.remove(engine, "do_connect", there)
+        engine.dispose()
+        free.append(app)
+
+
+_kept_apps: dict[str, list[Any]] = {}
+
+
 @pytest.fixture
 def app(config: Any) -> Iterator[Any]:
     """The Flask app on this test's database."""
-    from server.app import create_app
-    from server.db import db
-
-    app = create_app(config)
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+    with app_on(config) as app:
+        yield app
 
 
 @pytest.fixture
@@ -134,17 +187,26 @@ def client(app: Any) -> Any:
 # --- a real server and a real phone --------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def live_server(sqlite_url: str, tmp_path: Path) -> Iterator[Any]:
-    """A production server on an SQLite database of its own, in its own process; see `tests.live.LiveServer`."""
+@pytest.fixture(scope="session")
+def _kept_server(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from tests.live import LiveServer
 
-    server = LiveServer(database_url=sqlite_url, state_dir=tmp_path / "state")
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+    folder = tmp_path_factory.mktemp("live")
+    shutil.copyfile(_sqlite_template, folder / "rounds.db")
+    server = LiveServer(database_url=f"sqlite:///{folder / 'rounds.db'}", state_dir=folder / "state")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def live_server(sqlite_url: str, _kept_server: Any) -> Any:
+    """A production server on an empty SQLite database, in its own process; see `tests.live.LiveServer`.
+
+    One serves a worker's tests in turn. A test may stop or kill it: for the next one it is started again.
+    """
+    if not _kept_server.running:
+        _kept_server.start()
+    return _kept_server
 
 
 @pytest.fixture

@@ -67,6 +67,11 @@ class LiveServer:
                 raise RuntimeError(f"the server did not become ready:\n{self.log.read_text()}")
             time.sleep(0.05)
 
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self.process is not None and self.process.poll() is None
+
     def _ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:

@@ -10,12 +10,11 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
-from server.app import create_app
 from server.config import Config
-from server.db import db, writing
+from server.db import writing
 from server.people.model import Login
 from server.people.session import hash_password
-from tests.conftest import SECRET
+from tests.conftest import SECRET, app_on
 from tests.phone import LONDON
 from tests.world import World
 
@@ -27,23 +26,20 @@ RIGHT_TO_LEFT = "مخبز السلام للحلويات"
 
 
 @pytest.fixture
-def beat(
-    live_server: Any, sqlite_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
+def beat(live_server: Any, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The organisation behind the live server. Rob has three customers: here, one kilometre and two away."""
     monkeypatch.setattr("tests.world.ZONE", NOON)
-    app = create_app(Config(database_url=sqlite_url, secret=SECRET, state_dir=tmp_path / "state"))
-    world = World(app)
-    login = update(Login).where(Login.person_id == world.ids["rob"])
-    with app.app_context(), writing() as connection:
-        connection.execute(login.values(email="rob@acme.test", password_hash=hash_password(PASSWORD)))
-    here = {"lat": LONDON["latitude"], "lon": LONDON["longitude"]}
-    world.customer("Fennimore’s", grade="A", phone="+44 20 7946 0000", note="Ring twice.", **here)
-    world.customer(LONG, grade="B", lat=here["lat"] + 0.01, lon=here["lon"])
-    world.customer(RIGHT_TO_LEFT, grade="C", lat=here["lat"] + 0.02, lon=here["lon"])
-    yield world
-    with app.app_context():
-        db.engine.dispose()
+    config = Config(database_url=sqlite_url, secret=SECRET, state_dir=live_server.state_dir)
+    with app_on(config) as app:
+        world = World(app)
+        login = update(Login).where(Login.person_id == world.ids["rob"])
+        with app.app_context(), writing() as connection:
+            connection.execute(login.values(email="rob@acme.test", password_hash=hash_password(PASSWORD)))
+        here = {"lat": LONDON["latitude"], "lon": LONDON["longitude"]}
+        world.customer("Fennimore’s", grade="A", phone="+44 20 7946 0000", note="Ring twice.", **here)
+        world.customer(LONG, grade="B", lat=here["lat"] + 0.01, lon=here["lon"])
+        world.customer(RIGHT_TO_LEFT, grade="C", lat=here["lat"] + 0.02, lon=here["lon"])
+        yield world
 
 
 @pytest.fixture

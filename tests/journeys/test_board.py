@@ -13,13 +13,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
-from server.app import create_app
 from server.config import Config
-from server.db import db, writing
+from server.db import writing
 from server.exchange.model import Client
 from server.people.model import Login
 from server.people.session import hash_password
-from tests.conftest import SECRET
+from tests.conftest import SECRET, app_on
 from tests.world import World, ago, fix, text
 
 PASSWORD = "let mia see the north"
@@ -34,20 +33,17 @@ NOON = f"Etc/GMT{datetime.now(UTC).hour - 13:+d}".replace("+0", "")
 
 
 @pytest.fixture
-def north(
-    live_server: Any, sqlite_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
+def north(live_server: Any, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The organisation behind the live server; its manager mia leads rob and ria, and has a password."""
     monkeypatch.setattr("tests.world.ZONE", NOON)
-    app = create_app(Config(database_url=sqlite_url, secret=SECRET, state_dir=tmp_path / "state"))
-    world = World(app)
-    login = update(Login).where(Login.person_id == world.ids["mia"])
-    with app.app_context(), writing() as connection:
-        connection.execute(login.values(email="mia@acme.test", password_hash=hash_password(PASSWORD)))
-    world.customer("Fennimore’s")
-    yield world
-    with app.app_context():
-        db.engine.dispose()
+    config = Config(database_url=sqlite_url, secret=SECRET, state_dir=live_server.state_dir)
+    with app_on(config) as app:
+        world = World(app)
+        login = update(Login).where(Login.person_id == world.ids["mia"])
+        with app.app_context(), writing() as connection:
+            connection.execute(login.values(email="mia@acme.test", password_hash=hash_password(PASSWORD)))
+        world.customer("Fennimore’s")
+        yield world
 
 
 @pytest.fixture

@@ -11,13 +11,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
-from server.app import create_app
 from server.config import Config
-from server.db import db, writing
+from server.db import writing
 from server.people.model import Login
 from server.people.session import hash_password
 from tests import disputes
-from tests.conftest import SECRET
+from tests.conftest import SECRET, app_on
 from tests.world import World
 
 PASSWORD = "let everybody decide"
@@ -28,21 +27,20 @@ SHOP = "Fennimore’s"
 
 
 @pytest.fixture
-def north(
-    live_server: Any, sqlite_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
+def north(live_server: Any, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The organisation behind the live server. Rob owns a shop, Mia leads him; both have a password."""
     monkeypatch.setattr("tests.world.ZONE", NOON)
-    app = create_app(Config(database_url=sqlite_url, secret=SECRET, state_dir=tmp_path / "state"))
-    world = World(app)
-    with app.app_context(), writing() as connection:
-        for who in ("rob", "mia"):
-            login = update(Login).where(Login.person_id == world.ids[who])
-            connection.execute(login.values(email=f"{who}@acme.test", password_hash=hash_password(PASSWORD)))
-    world.customer(SHOP, phone="0555 01 20 14", note="Ring twice.")
-    yield world
-    with app.app_context():
-        db.engine.dispose()
+    config = Config(database_url=sqlite_url, secret=SECRET, state_dir=live_server.state_dir)
+    with app_on(config) as app:
+        world = World(app)
+        with app.app_context(), writing() as connection:
+            for who in ("rob", "mia"):
+                login = update(Login).where(Login.person_id == world.ids[who])
+                connection.execute(
+                    login.values(email=f"{who}@acme.test", password_hash=hash_password(PASSWORD))
+                )
+        world.customer(SHOP, phone="0555 01 20 14", note="Ring twice.")
+        yield world
 
 
 @pytest.fixture

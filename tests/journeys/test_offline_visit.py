@@ -15,12 +15,11 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
-from server.app import create_app
 from server.config import Config
 from server.db import db, writing
 from server.people.model import Login
 from server.people.session import hash_password
-from tests.conftest import REPOSITORY, SECRET
+from tests.conftest import REPOSITORY, SECRET, app_on
 from tests.live import LiveServer
 from tests.world import World
 
@@ -102,16 +101,15 @@ class Rep:
 def world(sqlite_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """An organisation in which rob owns five customers and has a password; mia leads him."""
     monkeypatch.setattr("tests.world.ZONE", NOON)
-    app = create_app(Config(database_url=sqlite_url, secret=SECRET, state_dir=tmp_path / "state"))
-    world = World(app)
-    login = update(Login).where(Login.person_id == world.ids["rob"])
-    with app.app_context(), writing() as connection:
-        connection.execute(login.values(email="rob@acme.test", password_hash=hash_password(PASSWORD)))
-    for shop in SHOPS:
-        world.customer(shop)
-    yield world
-    with app.app_context():
-        db.engine.dispose()
+    config = Config(database_url=sqlite_url, secret=SECRET, state_dir=tmp_path / "state")
+    with app_on(config) as app:
+        world = World(app)
+        login = update(Login).where(Login.person_id == world.ids["rob"])
+        with app.app_context(), writing() as connection:
+            connection.execute(login.values(email="rob@acme.test", password_hash=hash_password(PASSWORD)))
+        for shop in SHOPS:
+            world.customer(shop)
+        yield world
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.conftest import SECRET
+from tests.conftest import SECRET, app_on
 from tests.world import World
 
 
@@ -22,9 +22,7 @@ def world(app: Any) -> World:
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def shared_app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One app for all tests of a module, once on each engine; they keep apart by organisation, as tenants do."""
-    from server.app import create_app
     from server.config import Config
-    from server.db import db
 
     folder: Path = tmp_path_factory.mktemp("shared")
     with ExitStack() as stack:
@@ -34,12 +32,8 @@ def shared_app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         else:
             template = request.getfixturevalue("_postgres_template")
             url = stack.enter_context(request.getfixturevalue("postgres").database(template))
-        app = create_app(
-            Config(database_url=url, secret=SECRET, state_dir=folder / "state", lock_timeout_ms=20_000)
-        )
-        yield app
-        with app.app_context():
-            db.engine.dispose()
+        config = Config(database_url=url, secret=SECRET, state_dir=folder / "state", lock_timeout_ms=20_000)
+        yield stack.enter_context(app_on(config))
 
 
 @pytest.fixture
