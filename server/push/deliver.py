@@ -15,17 +15,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, not_, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, not_, or_, select, tuple_, update
 
-from server.db import reading, writing
+from server.db import writing
 from server.people.model import Device, Person
 from server.push import keys, rules
 from server.push.model import Attempt, Delivery, Subscription
+from server.push.queue import any_due, first_due, is_due, take, write_down
 from server.push.send import Sender, Sent
 
 LEASE = timedelta(seconds=60)
 """Longer than an attempt may last, and not so long that a device waits for a process that died."""
 
+KEY = ("notice_id", "subscription_id")
 MOST_AT_ONCE = 50
 MOST_FAILURES = 20
 """Refusals in a row, over days, after which a device is given up until it subscribes again."""
@@ -62,7 +64,7 @@ def deliver(
 
     `send` gives the calling thread its sender, `pool` runs the sending, `share` draws from 0 to 1 for the waits.
     """
-    if not _any_due(org_id, clock()):
+    if not any_due(Delivery, org_id, clock()):
         return 0
     claimed = claim(org_id, clock(), most, lease)
     known: dict[str, keys.Key | None] = {
@@ -92,26 +94,12 @@ def deliver(
     return len(claimed)
 
 
-def _is_due(now: datetime) -> Any:
-    return and_(
-        Delivery.state == "waiting",
-        Delivery.due_at <= now,
-        or_(Delivery.leased_until.is_(None), Delivery.leased_until <= now),
-    )
-
-
-def _any_due(org_id: str, now: datetime) -> bool:
-    with reading() as connection:
-        found = select(Delivery.notice_id).where(Delivery.org_id == org_id, _is_due(now)).limit(1)
-        return connection.execute(found).first() is not None
-
-
 def claim(org_id: str, now: datetime, most: int, lease: timedelta) -> list[Claimed]:
     """Take up to `most` due deliveries under a lease, each with its attempt on record. What came too late ends here."""
     with writing() as connection:
         connection.execute(
             update(Delivery)
-            .where(Delivery.org_id == org_id, _is_due(now), Delivery.ends_at <= now)
+            .where(Delivery.org_id == org_id, is_due(Delivery, now), Delivery.ends_at <= now)
             .values(state="late", leased_until=None)
         )
         # Who is not to be told anything there any more is not told what was owed before, either.
@@ -124,39 +112,13 @@ def claim(org_id: str, now: datetime, most: int, lease: timedelta) -> list[Claim
             )
             .values(state="gone", leased_until=None)
         )
-        key: Any = tuple_(Delivery.notice_id, Delivery.subscription_id)
-        due = (
-            select(Delivery.notice_id, Delivery.subscription_id)
-            .where(Delivery.org_id == org_id, _is_due(now))
-            .order_by(Delivery.due_at)
-            .limit(most)
-            .with_for_update(skip_locked=True)
-        )
-        wanted = [tuple(row) for row in connection.execute(due)]
+        wanted = first_due(connection, Delivery, KEY, org_id, now, most)
         if not wanted:
             return []
-        rows = connection.execute(
-            update(Delivery)
-            .where(Delivery.org_id == org_id, key.in_(wanted), _is_due(now))
-            .values(leased_until=now + lease, attempts=Delivery.attempts + 1)
-            .returning(Delivery.__table__)
-        ).mappings()
-        taken = {(row["notice_id"], row["subscription_id"]): dict(row) for row in rows}
+        unknown = _unknown(connection, org_id, wanted)
+        rows = take(connection, Delivery, Attempt, KEY, org_id, wanted, now, lease)
+        taken = {(row["notice_id"], row["subscription_id"]): row for row in rows}
         devices = _devices(connection, org_id, {subscription for _, subscription in taken})
-        unknown = _unknown(connection, org_id, list(taken))
-        connection.execute(
-            insert(Attempt),
-            [
-                {
-                    "org_id": org_id,
-                    "notice_id": notice,
-                    "subscription_id": subscription,
-                    "n": row["attempts"],
-                    "begun_at": now,
-                }
-                for (notice, subscription), row in taken.items()
-            ],
-        )
     claimed = []
     for place, row in taken.items():
         device = devices[place[1]]
@@ -207,7 +169,7 @@ def _devices(connection: Connection, org_id: str, ids: set[str]) -> dict[str, di
     return {row["id"]: dict(row) for row in rows}
 
 
-def _unknown(connection: Connection, org_id: str, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+def _unknown(connection: Connection, org_id: str, places: Sequence[tuple[str, ...]]) -> set[tuple[str, str]]:
     """Those of these deliveries with an attempt of which nobody knows what became."""
     key: Any = tuple_(Attempt.notice_id, Attempt.subscription_id)
     rows = connection.execute(
@@ -224,38 +186,22 @@ def record(
     """Write down what became of these attempts, and what it means for their devices."""
     with writing() as connection:
         for each, said in told:
-            connection.execute(
-                update(Attempt)
-                .where(
-                    Attempt.org_id == org_id,
-                    Attempt.notice_id == each.notice,
-                    Attempt.subscription_id == each.subscription,
-                    Attempt.n == each.attempt,
-                )
-                .values(ended_at=now, outcome=said.outcome, status=said.status)
-            )
-            changes: dict[str, Any] = {"state": said.outcome, "leased_until": None}
+            changes: dict[str, Any] = {"state": said.outcome}
             device: dict[str, Any] = {"sent_at": now, "failures": 0, "rest_until": None}
             if said.outcome == "later":
                 wait = rules.wait_before(each.failures + 1, said.wait, share())
-                changes = {"due_at": now + wait, "leased_until": None}
+                changes = {"due_at": now + wait}
                 device = {"failures": each.failures + 1, "rest_until": now + wait}
                 if each.failures + 1 >= MOST_FAILURES:
                     device |= {"ended_at": now, "ended_why": "unreachable"}
-                    changes = {"state": "gone", "leased_until": None}
+                    changes = {"state": "gone"}
             elif said.outcome == "gone":
                 device = {"ended_at": now, "ended_why": str(said.status or said.detail)[:200]}
             elif said.outcome == "refused":
                 device = {"failures": each.failures + 1}
-            # Whoever's lease ran out meanwhile has been overtaken: the other one's word stands.
-            mine = and_(
-                Delivery.org_id == org_id,
-                Delivery.notice_id == each.notice,
-                Delivery.subscription_id == each.subscription,
-                Delivery.state == "waiting",
-                *([] if said.outcome == "sent" else [Delivery.attempts == each.attempt]),
-            )
-            connection.execute(update(Delivery).where(mine).values(**changes))
+            key = {"org_id": org_id, "notice_id": each.notice, "subscription_id": each.subscription}
+            told_of = {"ended_at": now, "outcome": said.outcome, "status": said.status}
+            write_down(connection, Delivery, Attempt, key, each.attempt, told_of, changes)
             connection.execute(
                 update(Subscription)
                 .where(Subscription.org_id == org_id, Subscription.id == each.subscription)

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, exists, or_, select, update
 
 from server.config import Config
-from server.db import add, reading, writing
+from server.db import add, writing
 from server.exchange.door import Change
 from server.followups.model import FollowUp
 from server.people.model import Login, Organisation, Person, Setting
 from server.push.compose import compose
 from server.push.model import Delivery, Notice
+from server.push.queue import any_due, first_due, is_due, take, write_down
 from server.push.rules import wait_before
 from server.reminders import channels, rules
 from server.reminders.model import Outreach, OutreachAttempt, Wish
@@ -35,6 +36,7 @@ LEASE = timedelta(seconds=120)
 """Longer than a mail server may take."""
 
 LASTS = timedelta(hours=24)
+KEY = ("notice_id", "channel")
 MOST_AT_ONCE = 20
 MOST_TRIES = 6
 
@@ -130,10 +132,8 @@ def reach(
     lease: timedelta = LEASE,
 ) -> int:
     """Send what is due by other channels in an organisation; returns how many were tried."""
-    with reading() as connection:
-        found = select(Outreach.notice_id).where(Outreach.org_id == org_id, _is_due(clock())).limit(1)
-        if connection.execute(found).first() is None:
-            return 0
+    if not any_due(Outreach, org_id, clock()):
+        return 0
     claimed = claim(org_id, config, clock(), lease)
 
     def attempt(each: Claimed) -> str:
@@ -146,18 +146,10 @@ def reach(
     return len(claimed)
 
 
-def _is_due(now: datetime) -> Any:
-    return and_(
-        Outreach.state == "waiting",
-        Outreach.due_at <= now,
-        or_(Outreach.leased_until.is_(None), Outreach.leased_until <= now),
-    )
-
-
 def claim(org_id: str, config: Config, now: datetime, lease: timedelta) -> list[Claimed]:
     """Take some due messages under a lease, each with its attempt on record. What a device showed meanwhile ends here."""
     with writing() as connection:
-        mine = (Outreach.org_id == org_id, _is_due(now))
+        mine = (Outreach.org_id == org_id, is_due(Outreach, now))
         shown = exists().where(
             Delivery.org_id == Outreach.org_id,
             Delivery.notice_id == Outreach.notice_id,
@@ -168,39 +160,15 @@ def claim(org_id: str, config: Config, now: datetime, lease: timedelta) -> list[
         )
         connection.execute(update(Outreach).where(*mine, or_(shown, read)).values(state="reached"))
         connection.execute(update(Outreach).where(*mine, Outreach.ends_at <= now).values(state="late"))
-        due = (
-            select(Outreach.notice_id, Outreach.channel)
-            .where(*mine)
-            .order_by(Outreach.due_at)
-            .limit(MOST_AT_ONCE)
-            .with_for_update(skip_locked=True)
-        )
-        places = [tuple(row) for row in connection.execute(due)]
+        places = first_due(connection, Outreach, KEY, org_id, now, MOST_AT_ONCE)
         over = _settled(connection, org_id, [notice for notice, _ in places])
-        key: Any = tuple_(Outreach.notice_id, Outreach.channel)
         if over:
             stale = (Outreach.org_id == org_id, Outreach.notice_id.in_(over), Outreach.state == "waiting")
             connection.execute(update(Outreach).where(*stale).values(state="settled"))
         places = [place for place in places if place[0] not in over]
         if not places:
             return []
-        rows = connection.execute(
-            update(Outreach)
-            .where(Outreach.org_id == org_id, key.in_(places), _is_due(now))
-            .values(leased_until=now + lease, attempts=Outreach.attempts + 1)
-            .returning(Outreach.__table__)
-        ).mappings()
-        taken = [dict(row) for row in rows]
-        if not taken:
-            return []
-        connection.execute(
-            insert(OutreachAttempt),
-            [
-                {name: row[name] for name in ("org_id", "notice_id", "channel")}
-                | {"n": row["attempts"], "begun_at": now}
-                for row in taken
-            ],
-        )
+        taken = take(connection, Outreach, OutreachAttempt, KEY, org_id, places, now, lease)
         return _composed(connection, org_id, config, taken)
 
 
@@ -268,32 +236,12 @@ def record(
     """Write down what became of these attempts."""
     with writing() as connection:
         for each, said in told:
-            connection.execute(
-                update(OutreachAttempt)
-                .where(
-                    OutreachAttempt.org_id == org_id,
-                    OutreachAttempt.notice_id == each.notice,
-                    OutreachAttempt.channel == each.channel,
-                    OutreachAttempt.n == each.attempt,
-                )
-                .values(ended_at=now, outcome=said)
-            )
-            changes: dict[str, Any] = {"state": said, "leased_until": None}
+            changes: dict[str, Any] = {"state": said}
             if said == "sent":
                 changes["sent_at"] = now
             elif said == "failed" and each.attempt < MOST_TRIES:
                 wait = wait_before(each.attempt + 1, None, share())
-                changes = {"due_at": now + wait, "leased_until": None}
-            # Whoever's lease ran out meanwhile has been overtaken: the other one's word stands.
-            overtaken = [] if said == "sent" else [Outreach.attempts == each.attempt]
-            connection.execute(
-                update(Outreach)
-                .where(
-                    Outreach.org_id == org_id,
-                    Outreach.notice_id == each.notice,
-                    Outreach.channel == each.channel,
-                    Outreach.state == "waiting",
-                    *overtaken,
-                )
-                .values(**changes)
-            )
+                changes = {"due_at": now + wait}
+            key = {"org_id": org_id, "notice_id": each.notice, "channel": each.channel}
+            told_of = {"ended_at": now, "outcome": said}
+            write_down(connection, Outreach, OutreachAttempt, key, each.attempt, told_of, changes)
