@@ -18,7 +18,9 @@ from server.exchange.check import check
 from server.exchange.model import Journal
 from server.indicators.close import close_due
 from server.indicators.closing_model import Closing
+from server.indicators.compare import HONOURS
 from server.people.model import Organisation
+from server.reminders.model import Reminder
 from tests.world import World
 
 FRIDAY = datetime(2026, 3, 27, 12, tzinfo=UTC)
@@ -147,3 +149,26 @@ def test_each_visit_is_in_one_day_week_and_month_whatever_its_zone_and_its_trave
     assert [found("month", day) for day in ("2026-03-01", "2026-04-01")] == [18, 6]
     before, after = (6, 18) if week_start == 6 else (12, 12)  # the 29th is a Sunday
     assert [found("week", day) for day in ("2026-03-28", week)] == [before, after]
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_honours_are_announced_unless_the_organisation_wants_none(
+    world: World, clock: Any, announced: bool
+) -> None:
+    if not announced:
+        world.create("setting", "honours", key="honours", value=False)
+    rob, shop = world.phone("rob"), world.customer("Shop")
+    began = datetime(2026, 3, 30, 9, tzinfo=UTC)
+    clock.move_to(began + timedelta(hours=1))
+    visit = rob.check_in(shop, began)
+    rob.push(visit, rob.check_out(visit["entity"], began + timedelta(minutes=40)))
+    clock.move_to(CLOSED)
+    with world.app.app_context():
+        assert close_due(world.org, CLOSED) > 0
+    told = world.get("mia", "/api/scores?starts_on=2026-03-01").json["honours"]
+    assert ("process_star" in {one["honour"] for one in told}) is announced
+    with world.app.app_context(), reading() as connection:
+        owed = connection.execute(
+            select(func.count()).where(Reminder.org_id == world.org, Reminder.rule.in_(HONOURS))
+        ).scalar_one()
+    assert (owed > 0) is announced

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from server.cli.scoring import score_command
 from server.indicators.case import BadCase, case_of, cases_of, differences, plain, score_document
+from server.indicators.catalogue import PROCESS
 from server.indicators.periods import Period
 from server.indicators.score import REASONS, Actual, Indicator, Scheme, Target, grade_of, score
 from server.indicators.templates import SUMS, TEMPLATES
@@ -83,6 +84,33 @@ def test_weights_that_sum_to_120_are_normalised_and_it_is_said() -> None:
         }
         == SUMS
     )
+
+
+BEHAVIOUR = {
+    "valid_visits": 10,
+    "response_time": 8,
+    "teamwork": 7,
+    **dict.fromkeys(("compliance", "product", "negotiation", "learning", "relationship"), 5),
+}
+"""The rows that three templates share, in percent: what PRODUCT calls behaviour and ability."""
+
+
+def test_the_templates_have_the_weights_of_the_product() -> None:
+    found = {name: {row["code"]: D(row["weight"]) for row in rows} for name, rows in TEMPLATES.items()}
+    assert found == {
+        "balanced": {
+            "valid_visits": 20,
+            "opportunities_done": 10,
+            "deal_amount": 40,
+            "orders": 10,
+            "product_exam": 10,
+            "customer_satisfaction": 10,
+        },
+        "new_business": {"new_customer_sales": 30, "new_customers": 25, "conversion": 15, **BEHAVIOUR},
+        "existing_business": {"repurchase_rate": 30, "upsell": 25, "collection_rate": 15, **BEHAVIOUR},
+        "regional": {"attainment": 35, "market_share": 25, "sales_per_head": 10, **BEHAVIOUR},
+        "field_only": dict.fromkeys(PROCESS, 1),
+    }
 
 
 def test_89_995_becomes_90_00_half_even_and_is_graded_after() -> None:
