@@ -22,6 +22,7 @@ from sqlalchemy.pool import StaticPool
 from server.db import JSON_OPTIONS, Model
 from server.exchange.apply import Submission, link, write
 from server.exchange.documents import item_of
+from server.exchange.door import client_of
 from server.exchange.kinds import READABLE
 from server.exchange.model import Batch, Client, Journal, Position, Revision
 from server.exchange.work import Actor
@@ -198,13 +199,15 @@ def _replay(
             raw = json.loads((entry["payload"] or b"null").decode("utf-8", "surrogatepass"))
             raw = raw | {"seq": entry["seq"]} if isinstance(raw, dict) else raw
             fresh.append((entry["seq"], item_of(raw, entry["client_id"], suspect=True)))
+        ticker = batch["client_id"] == client_of(batch["org_id"], "ticker")
         actor = Actor(
             batch["org_id"],
             batch["person_id"],
             batch["role"],
             batch["team_id"],
             batch["active"],
-            via="replay",
+            # What only the ticker may write, such as a closing, is not taken from the command line the second time either.
+            via="ticker" if ticker else "replay",
         )
         submission = Submission(
             actor, batch["client_id"], None, moment_of(batch["sent"]), batch["received_at"], []

@@ -234,7 +234,7 @@ def _refused_creation(
 
 
 def _is_ticker(actor: Actor) -> bool:
-    return actor.id is None and actor.via in {"ticker", "replay"}
+    return actor.id is None and actor.via == "ticker"
 
 
 def _refused_lead(work: Work, given: dict[str, Any]) -> Refusal | None:

@@ -456,3 +456,22 @@ def test_another_organisation_is_none_of_its_business(lived: World) -> None:
     rob.push(rob.check_in(other.customer("Elsewhere"), datetime.now(UTC)))
     assert differences(other) == []
     assert after(lived, update(Customer).where(Customer.name == "Elsewhere").values(name="x")) == []
+
+
+@pytest.mark.parametrize("said", ["closing", "visit"])
+def test_what_only_the_ticker_may_write_is_taken_from_the_command_line_in_no_replay(
+    world: World, said: str
+) -> None:
+    of_rob = {"person_id": world.ids["rob"], "period": "month", "starts_on": "2026-10-01"}
+    figures = {"scheme": {"id": "", "version": 1}, "readings": [], "reasons": [], "adjustments": []}
+    plan = {"rep_id": world.ids["rob"], "customer_id": world.customer("shop", owner="rob")}
+    place = {"id": str(uuid4()), "n": 2, "start": "2026-11-23", "on": "2026-11-30"}
+    new = {
+        "closing": of_rob
+        | figures
+        | {"ends_on": "2026-11-01", "status": "closed", "closed_at": "2026-11-04T00:00:00.000Z"},
+        "visit": plan | {"status": "planned", "planned_date": "2026-11-30", "series": place},
+    }
+    (receipt,) = world.write(Change(said, str(uuid4()), "create", new[said]))
+    assert (receipt["status"], receipt["code"]) == ("parked", "FORBIDDEN")
+    assert differences(world) == []
