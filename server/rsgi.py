@@ -12,11 +12,10 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
-from uuid import uuid4
 
-import orjson
 from flask import Flask
 
 log = logging.getLogger("rounds")
@@ -35,6 +34,12 @@ PIECE = 256 * 1024
 """Bytes of an answer that go out at once."""
 
 
+_NO_LENGTH = (
+    [("content-type", "application/json"), ("connection", "close")],
+    b'{"code": "LENGTH_REQUIRED", "detail": "Say how long the body is.", "fields": {}, "request_id": null}',
+)
+
+
 class Rsgi:
     """The app as granian calls it (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md)."""
 
@@ -45,14 +50,10 @@ class Rsgi:
         self._others = ThreadPoolExecutor(THREADS, "request")
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        """Answer one request; the app is not asked about one whose body does not come in whole."""
-        try:
-            body = await self._body(scope, protocol)
-        except _Refused as refused:
-            status, code, detail = refused.args
-            text = orjson.dumps({"code": code, "detail": detail, "fields": {}, "request_id": str(uuid4())})
-            headers = [("content-type", "application/json"), ("connection", "close")]
-            protocol.response_bytes(int(status), headers, text)
+        """Answer one request."""
+        body = await self._body(scope, protocol)
+        if body is None:
+            protocol.response_bytes(int(HTTPStatus.LENGTH_REQUIRED), *_NO_LENGTH)
             return
         threads = self._exchanges if scope.path == EXCHANGE else self._others
         run = asyncio.get_running_loop().run_in_executor
@@ -67,10 +68,11 @@ class Rsgi:
             await out.send_bytes(piece)
             piece = await run(threads, answer.next)
 
-    async def _body(self, scope: Any, protocol: Any) -> io.BytesIO:
-        """All of it; nothing of one that the app will refuse as too large. Raises _Refused.
+    async def _body(self, scope: Any, protocol: Any) -> io.BytesIO | None:
+        """What came of it; nothing of one that the app will refuse as too large; None of one that says no length.
 
-        Half a file may look like a whole one, so one that breaks off, or could without being noticed, is not taken.
+        Whatever is shorter than it said broke off, and the app will notice: half a file may look like a whole one, so
+        only who goes on with halves takes it. Where no length is said nobody could notice.
         """
         said = scope.headers.get("content-length") or "0"
         length = int(said) if said.isdecimal() else 0
@@ -78,24 +80,13 @@ class Rsgi:
         if length > self._most:
             return body
         pieces = aiter(protocol)
-        while True:
-            try:
+        with suppress(StopAsyncIteration, TimeoutError):
+            while body.tell() <= length:
                 body.write(await asyncio.wait_for(anext(pieces), STILL_S))
-            except StopAsyncIteration:
-                break
-            except TimeoutError:
-                detail = f"Nothing more of the body came for {STILL_S} seconds."
-                raise _Refused(HTTPStatus.REQUEST_TIMEOUT, "TOO_SLOW", detail) from None
-            if body.tell() > length:
-                raise _Refused(HTTPStatus.LENGTH_REQUIRED, "LENGTH_REQUIRED", "Say how long the body is.")
-        if body.tell() < length:
-            raise _Refused(HTTPStatus.BAD_REQUEST, "CUT_OFF", "The body broke off.")
+        if body.tell() > length:
+            return None
         body.seek(0)
         return body
-
-
-class _Refused(Exception):
-    """What the app is not asked: (status, code, detail)."""
 
 
 class _Answer:
@@ -152,7 +143,6 @@ def environ_of(scope: Any, body: io.BytesIO) -> dict[str, Any]:
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope.scheme,
         "wsgi.input": body,
-        "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,

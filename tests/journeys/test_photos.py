@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Page, expect
-from sqlalchemy import select, update
+from playwright.sync_api import expect
+from sqlalchemy import select
 
-from server.db import reading, writing
-from server.people.model import Login
-from server.people.session import hash_password
+from server.db import reading
 from server.visits.model import VisitPhoto
-from tests.journeys.conftest import PASSWORD
+from tests.journeys.conftest import let_in, sign_in
 from tests.world import World
 
 
@@ -32,20 +30,10 @@ def photograph(path: Path) -> Path:
     return path
 
 
-def sign_in(page: Page, url: str, email: str) -> None:
-    page.goto(url)
-    page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("navigation").first).to_be_visible()
-
-
 def test_a_photo_chosen_without_a_server_survives_a_killed_browser_and_a_cut_and_reaches_the_manager(
     beat: World, live_server: Any, proxied_server: Any, open_browser: Callable[..., Any], tmp_path: Path
 ) -> None:
-    with beat.app.app_context(), writing() as connection:
-        mia = update(Login).where(Login.person_id == beat.ids["mia"])
-        connection.execute(mia.values(email="mia@acme.test", password_hash=hash_password(PASSWORD)))
+    lead = let_in(beat, "mia")
     url = proxied_server.url
     rob = open_browser("rob")
     sign_in(rob.page, f"{url}/", "rob@acme.test")
@@ -89,7 +77,9 @@ def test_a_photo_chosen_without_a_server_survives_a_killed_browser_and_a_cut_and
 
     with beat.app.app_context(), reading() as connection:
         (name,) = connection.execute(select(VisitPhoto.sha256).where(VisitPhoto.org_id == beat.org)).scalars()
-    stored = beat.get("mia", f"/api/blobs/{name}").data
+    told = beat.get("mia", f"/api/blobs/{name}")
+    assert told.status_code == 200, told.data
+    stored = told.data
     assert hashlib.sha256(stored).hexdigest() == name
     with Image.open(io.BytesIO(stored)) as photo:
         assert photo.size == (1200, 1600)  # upright, its long edge shrunk
@@ -99,7 +89,7 @@ def test_a_photo_chosen_without_a_server_survives_a_killed_browser_and_a_cut_and
     assert b"maker" not in stored
 
     manager = open_browser("mia", phone=False)
-    sign_in(manager.page, f"{url}/", "mia@acme.test")
+    sign_in(manager.page, f"{url}/", lead)
     manager.page.goto(visit)
     seen = manager.page.get_by_role("button", name="Photo 1 of 1")
     expect(seen.locator("img")).to_be_visible()
