@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import http.server
 import ipaddress
 import socket
 import ssl
@@ -20,12 +19,14 @@ import urllib.parse
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.message import Message
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests import sockets
 
 # Tags of the connection's frames: https://chromium.googlesource.com/chromium/src/+/main/google_apis/gcm/base/mcs_util.h
 HEARTBEAT, HEARTBEAT_ACK, LOGIN_ANSWER, RECEIPT, DATA = 0, 1, 3, 7, 8
@@ -74,7 +75,7 @@ class BrowserPush:
         self._handed: set[str] = set()
         self._browser: ssl.SSLSocket | None = None
         self._lock = threading.RLock()
-        self._http = self._serve_http()
+        self._http = sockets.serve(self._answer)
         certificate, self._pin = _certificate(folder)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificate)
@@ -104,31 +105,7 @@ class BrowserPush:
 
     # -- over HTTP -----------------------------------------------------------------------------------------------------
 
-    def _serve_http(self) -> http.server.ThreadingHTTPServer:
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status, kind, answer = outer._answer(self.path, body)
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            do_GET = do_POST
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return server
-
-    def _answer(self, path: str, body: bytes) -> tuple[int, str, bytes]:
+    def _answer(self, path: str, _: Message, body: bytes) -> sockets.Answer:
         if path.startswith("/checkin"):
             # stats_ok, android_id, security_token
             return (
@@ -184,7 +161,7 @@ class BrowserPush:
     def _speak(self, raw: socket.socket) -> None:
         with contextlib.suppress(OSError, EOFError):
             connection = self._tls.wrap_socket(raw, server_side=True)
-            version = _read(connection, 1)
+            version = sockets.read(connection, 1)
             frames = _frames(connection)
             _, login = next(frames)
             connection.sendall(
@@ -232,25 +209,15 @@ def _texts(message: bytes, field: int) -> Iterator[str]:
 
 def _frames(connection: ssl.SSLSocket) -> Iterator[tuple[int, bytes]]:
     while True:
-        tag = _read(connection, 1)[0]
+        tag = sockets.read(connection, 1)[0]
         length = shift = 0
         while True:
-            byte = _read(connection, 1)[0]
+            byte = sockets.read(connection, 1)[0]
             length |= (byte & 127) << shift
             shift += 7
             if not byte & 128:
                 break
-        yield tag, _read(connection, length)
-
-
-def _read(connection: ssl.SSLSocket, length: int) -> bytes:
-    out = b""
-    while len(out) < length:
-        more = connection.recv(length - len(out))
-        if not more:
-            raise EOFError
-        out += more
-    return out
+        yield tag, sockets.read(connection, length)
 
 
 def _certificate(folder: Path) -> tuple[Path, str]:

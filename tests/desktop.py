@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import sockets
+
 CALL, ANSWER, ERROR, SIGNAL = 1, 2, 3, 4
 PATH, INTERFACE, MEMBER, FAULT, REPLY_TO, TO, FROM, SIGNATURE = range(1, 9)
 BUS, NOTICES = "org.freedesktop.DBus", "org.freedesktop.Notifications"
@@ -195,11 +197,11 @@ class Desktop:
 
 def _agree(connection: socket.socket) -> None:
     """The text before the messages: whoever this is, is let in."""
-    _read(connection, 1)
+    sockets.read(connection, 1)
     while True:
         line = b""
         while not line.endswith(b"\r\n"):
-            line += _read(connection, 1)
+            line += sockets.read(connection, 1)
         word = line.split()[0] if line.split() else b""
         if word == b"BEGIN":
             return
@@ -212,9 +214,9 @@ def _agree(connection: socket.socket) -> None:
 
 def _message(connection: socket.socket) -> tuple[int, int, dict[int, Any], list[Any]]:
     """The next message: what kind, its number, its fields, and what it says."""
-    start = _read(connection, 16)
+    start = sockets.read(connection, 16)
     _, kind, _, _, length, serial, fields = struct.unpack("<BBBBIII", start)
-    rest = _read(connection, fields + -fields % 8 + length)
+    rest = sockets.read(connection, fields + -fields % 8 + length)
     reader = _Reader(start[12:] + rest, 12)
     known = dict(reader.get("a(yv)"))
     said = _Reader(rest[fields + -fields % 8 :])
@@ -311,13 +313,3 @@ class _Writer:
         else:
             for inner, each in zip(_types(one[1:-1]), value, strict=True):
                 self.put(inner, each)
-
-
-def _read(connection: socket.socket, length: int) -> bytes:
-    out = b""
-    while len(out) < length:
-        more = connection.recv(length - len(out))
-        if not more:
-            raise EOFError
-        out += more
-    return out

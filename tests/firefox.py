@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import http.server
 import json
 import os
 import shutil
@@ -21,8 +20,11 @@ import subprocess
 import threading
 import time
 import uuid
+from email.message import Message
 from pathlib import Path
 from typing import Any
+
+from tests import sockets
 
 NAMES = ("firefox-esr", "firefox")
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
@@ -48,7 +50,7 @@ class Autopush:
         self._browser: socket.socket | None = None
         self._lock = threading.RLock()
         self._listening = socket.create_server(("127.0.0.1", 0))
-        self._http = self._serve_http()
+        self._http = sockets.serve(self._post)
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -67,30 +69,10 @@ class Autopush:
         self._http.shutdown()
         self._http.server_close()
 
-    def _serve_http(self) -> http.server.ThreadingHTTPServer:
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                sealed = self.rfile.read(int(self.headers["Content-Length"]))
-                known = outer._take(
-                    self.path.rpartition("/")[2],
-                    sealed,
-                    self.headers["Content-Encoding"],
-                    self.headers["TTL"],
-                )
-                self.send_response(201 if known else 410)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return server
+    def _post(self, path: str, headers: Message, sealed: bytes) -> sockets.Answer:
+        channel = path.rpartition("/")[2]
+        known = self._take(channel, sealed, headers["Content-Encoding"], headers["TTL"])
+        return (201 if known else 410), "text/plain", b""
 
     def _take(self, channel: str, sealed: bytes, encoding: str, ttl: str) -> bool:
         if channel not in self._channels:
@@ -170,7 +152,7 @@ class Autopush:
 def _shake_hands(connection: socket.socket) -> None:
     head = b""
     while not head.endswith(b"\r\n\r\n"):
-        head += _read(connection, 1)
+        head += sockets.read(connection, 1)
     fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:] if ": " in line)
     known = {name.lower(): value for name, value in fields.items()}
     proof = base64.b64encode(hashlib.sha1((known["sec-websocket-key"] + WEBSOCKET).encode()).digest())
@@ -183,25 +165,15 @@ def _shake_hands(connection: socket.socket) -> None:
 
 def _frame(connection: socket.socket) -> tuple[int, bytes]:
     """The next frame; what a browser sends is short, whole and masked."""
-    kind, length = _read(connection, 2)
+    kind, length = sockets.read(connection, 2)
     length &= 127
     if length == 126:
-        (length,) = struct.unpack(">H", _read(connection, 2))
+        (length,) = struct.unpack(">H", sockets.read(connection, 2))
     elif length == 127:
-        (length,) = struct.unpack(">Q", _read(connection, 8))
-    mask = _read(connection, 4)
-    masked = _read(connection, length)
+        (length,) = struct.unpack(">Q", sockets.read(connection, 8))
+    mask = sockets.read(connection, 4)
+    masked = sockets.read(connection, length)
     return kind & 15, bytes(byte ^ mask[i % 4] for i, byte in enumerate(masked))
-
-
-def _read(connection: socket.socket, length: int) -> bytes:
-    out = b""
-    while len(out) < length:
-        more = connection.recv(length - len(out))
-        if not more:
-            raise EOFError
-        out += more
-    return out
 
 
 class Firefox:
@@ -273,8 +245,8 @@ class Firefox:
     def _hear(self) -> Any:
         length = b""
         while not length.endswith(b":"):
-            length += _read(self._socket, 1)
-        return json.loads(_read(self._socket, int(length[:-1])))
+            length += sockets.read(self._socket, 1)
+        return json.loads(sockets.read(self._socket, int(length[:-1])))
 
     def go(self, url: str) -> None:
         """Opens a page."""
