@@ -22,7 +22,34 @@ PASSWORD = "rob walks the north"
 # A zone in which it is past noon just now: "an hour ago" is today there, whenever the tests run.
 NOON = f"Etc/GMT{datetime.now(UTC).hour - 13:+d}".replace("+0", "")
 LONG = ("Ein sehr langer Name " * 9).strip()
+SHOP = "Fennimore’s"
 RIGHT_TO_LEFT = "مخبز السلام للحلويات"
+
+
+def let_in(world: World, who: str) -> str:
+    """Give somebody the password; returns the address that they sign in with."""
+    email = f"{who}@acme.test"
+    with world.app.app_context(), writing() as connection:
+        login = update(Login).where(Login.org_id == world.org, Login.person_id == world.ids[who])
+        connection.execute(login.values(email=email, password_hash=hash_password(PASSWORD)))
+    return email
+
+
+def sign_in(page: Page, url: str, email: str) -> None:
+    """Sign in on this page, until the app is there."""
+    page.goto(url)
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("navigation").first).to_be_visible()
+
+
+def go_to_the_shop(page: Page, url: str) -> None:
+    """Open the first customer, once the app is there without a network, too."""
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    page.goto(f"{url}/customers")
+    page.get_by_role("link", name=SHOP).first.click()
+    expect(page.get_by_role("heading", name=SHOP, level=1)).to_be_visible()
 
 
 @pytest.fixture
@@ -32,11 +59,9 @@ def beat(live_server: Any, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     config = Config(database_url=sqlite_url, secret=SECRET, state_dir=live_server.state_dir)
     with app_on(config) as app:
         world = World(app)
-        login = update(Login).where(Login.person_id == world.ids["rob"])
-        with app.app_context(), writing() as connection:
-            connection.execute(login.values(email="rob@acme.test", password_hash=hash_password(PASSWORD)))
+        let_in(world, "rob")
         here = {"lat": LONDON["latitude"], "lon": LONDON["longitude"]}
-        world.customer("Fennimore’s", grade="A", phone="+44 20 7946 0000", note="Ring twice.", **here)
+        world.customer(SHOP, grade="A", phone="+44 20 7946 0000", note="Ring twice.", **here)
         world.customer(LONG, grade="B", lat=here["lat"] + 0.01, lon=here["lon"])
         world.customer(RIGHT_TO_LEFT, grade="C", lat=here["lat"] + 0.02, lon=here["lon"])
         yield world
@@ -48,10 +73,7 @@ def on_the_beat(beat: World, live_server: Any, open_browser: Callable[..., Any])
 
     def open_app(**options: Any) -> Page:
         page: Page = open_browser("rob", time_zone=NOON, **options).page
-        page.goto(f"{live_server.url}/")
-        page.get_by_label("E-mail").fill("rob@acme.test")
-        page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
+        sign_in(page, f"{live_server.url}/", "rob@acme.test")
         expect(page.get_by_role("heading", name="Today", exact=True)).to_be_visible()
         return page
 

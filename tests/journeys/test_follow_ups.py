@@ -7,15 +7,9 @@ from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
-from sqlalchemy import update
 
-from server.db import writing
-from server.people.model import Login
-from server.people.session import hash_password
-from tests.journeys.conftest import NOON, PASSWORD
+from tests.journeys.conftest import NOON, SHOP, go_to_the_shop, let_in, sign_in
 from tests.world import World
-
-SHOP = "Fennimore’s"
 
 
 def of_rob(world: World, status: str) -> list[dict[str, Any]]:
@@ -39,14 +33,8 @@ def faults(page: Page) -> list[str]:
 def test_a_promise_made_and_kept_without_signal_comes_to_the_lead_and_goes_again(
     beat: World, live_server: Any, on_the_beat: Callable[..., Page], open_browser: Callable[..., Any]
 ) -> None:
-    with beat.app.app_context(), writing() as connection:
-        login = update(Login).where(Login.person_id == beat.ids["mia"])
-        connection.execute(login.values(email="mia@acme.test", password_hash=hash_password(PASSWORD)))
-    rob = on_the_beat()
-    rob.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    rob.goto(f"{live_server.url}/customers")
-    rob.get_by_role("link", name=SHOP).first.click()
-    expect(rob.get_by_role("heading", name=SHOP, level=1)).to_be_visible()
+    lead, rob = let_in(beat, "mia"), on_the_beat()
+    go_to_the_shop(rob, live_server.url)
 
     # Promised where the visit ends; what is owed is the text beside it.
     rob.context.set_offline(True)
@@ -69,10 +57,7 @@ def test_a_promise_made_and_kept_without_signal_comes_to_the_lead_and_goes_again
     assert owed["visit_id"] is not None
 
     mia: Page = open_browser("mia", phone=False, time_zone=NOON).page
-    mia.goto(f"{live_server.url}/sign-in")
-    mia.get_by_label("E-mail").fill("mia@acme.test")
-    mia.get_by_label("Password", exact=True).fill(PASSWORD)
-    mia.get_by_role("button", name="Sign in").click()
+    sign_in(mia, f"{live_server.url}/sign-in", lead)
     mia.get_by_role("link", name="Follow-ups").first.click()
     expect(mia.get_by_role("heading", name="Rob")).to_contain_text("1 open")
     expect(mia.get_by_role("link", name="Send the quote for 24 cases")).to_be_visible()

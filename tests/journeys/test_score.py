@@ -8,14 +8,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page, expect
-from sqlalchemy import update
 
-from server.db import writing
 from server.indicators.explain import explain
-from server.people.model import Login
-from server.people.session import hash_password
-from tests.journeys.conftest import NOON, PASSWORD
-from tests.journeys.test_follow_ups import SHOP, faults, until
+from tests.journeys.conftest import NOON, SHOP, go_to_the_shop, let_in, sign_in
+from tests.journeys.test_follow_ups import faults, until
 from tests.world import World
 
 
@@ -53,14 +49,8 @@ def test_a_visit_without_signal_is_in_the_score_at_once_and_in_the_leads_table_o
     )
     target = {"person_id": beat.ids["rob"], "period": "month", "starts_on": month, "status": "held"}
     beat.create("target", "visits", indicator="valid_visits", amount="2", **target)
-    with beat.app.app_context(), writing() as connection:
-        login = update(Login).where(Login.person_id == beat.ids["mia"])
-        connection.execute(login.values(email="mia@acme.test", password_hash=hash_password(PASSWORD)))
-    rob = on_the_beat()
-    rob.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    rob.goto(f"{live_server.url}/customers")
-    rob.get_by_role("link", name=SHOP).first.click()
-    expect(rob.get_by_role("heading", name=SHOP, level=1)).to_be_visible()
+    lead, rob = let_in(beat, "mia"), on_the_beat()
+    go_to_the_shop(rob, live_server.url)
 
     rob.context.set_offline(True)
     rob.get_by_role("button", name="Check in").first.click()
@@ -119,10 +109,7 @@ def test_a_visit_without_signal_is_in_the_score_at_once_and_in_the_leads_table_o
         return [one["code"] for one in found["not_counted"]]
 
     mia: Page = open_browser("mia", phone=False, time_zone=NOON).page
-    mia.goto(f"{live_server.url}/sign-in")
-    mia.get_by_label("E-mail").fill("mia@acme.test")
-    mia.get_by_label("Password", exact=True).fill(PASSWORD)
-    mia.get_by_role("button", name="Sign in").click()
+    sign_in(mia, f"{live_server.url}/sign-in", lead)
     mia.get_by_role("link", name="Score").first.click()
     row = mia.get_by_role("row", name="Rob")
     expect(row).to_contain_text("50.00")
