@@ -40,5 +40,6 @@ SETTINGS: dict[str, Any] = {
     "working_days": [0, 1, 2, 3, 4],
     "close_after_days": 3,
     "honours": True,
+    "leaderboard": "own",
 }
 """Settings as PRODUCT defines them, written down so that an administrator finds them."""
