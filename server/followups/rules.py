@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from dateutil import rrule
 
-from sync.recurrence import rule_of
+from sync.recurrence import Rule, rule_of
 
 FREQUENCIES = {
     "DAILY": rrule.DAILY,
@@ -15,6 +15,9 @@ FREQUENCIES = {
     "YEARLY": rrule.YEARLY,
 }
 DAYS = (rrule.MO, rrule.TU, rrule.WE, rrule.TH, rrule.FR, rrule.SA, rrule.SU)
+
+OVER_EVERYWHERE = timedelta(days=2)
+"""A day so long before the present one is over in every zone."""
 
 HORIZON = timedelta(days=3660)
 """How far ahead a rule is asked; one that names no day for ten years (the 30th of each twelfth month from February) ends."""
@@ -54,11 +57,9 @@ def next_day(
     if rule is None:
         return None
     until = rule.until
-    step = {"DAILY": 1, "WEEKLY": 7}.get(rule.frequency, 0) * rule.interval
-    if (
-        step and rule.count is None and on > start
-    ):  # a whole number of steps nearer, so that years are not counted through
-        start += timedelta(days=(on - start).days // step * step)
+    behind = max(on, _later(after.date(), -OVER_EVERYWHERE))
+    if rule.count is None and behind > start:
+        start = _nearer(start, behind, rule)
     named = rrule.rrule(
         FREQUENCIES[rule.frequency],
         dtstart=datetime.combine(start, time.min),
@@ -69,7 +70,7 @@ def next_day(
         # With COUNT the calendar takes no UNTIL; a count ends by itself.
         until=None if rule.count else datetime.combine(_later(max(on, after.date()), HORIZON), time.min),
     )
-    for found in named.xafter(datetime.combine(on, time.min)):
+    for found in named.xafter(datetime.combine(behind, time.min)):
         day: date = found.date()
         if isinstance(until, datetime):
             if datetime.combine(day, time.fromisoformat(at or "00:00"), zone) > until:
@@ -82,8 +83,20 @@ def next_day(
     return None
 
 
+def _nearer(start: date, day: date, rule: Rule) -> date:
+    """A start of the same rule a whole number of steps nearer to a day, so that years are not counted through."""
+    step = {"DAILY": 1, "WEEKLY": 7}.get(rule.frequency, 0) * rule.interval
+    if step:
+        return start + timedelta(days=(day - start).days // step * step)
+    years = max(day.year - 1 - start.year, 0) // rule.interval * rule.interval
+    try:
+        return start.replace(year=start.year + years)
+    except ValueError:  # the 29th of February
+        return start
+
+
 def _later(day: date, by: timedelta) -> date:
     try:
         return day + by
     except OverflowError:
-        return date.max
+        return date.max if by > timedelta(0) else date.min

@@ -195,6 +195,24 @@ def test_the_last_instant_of_a_rule_is_taken_on_the_owners_wall() -> None:
     assert next_day(to_noon, start, start, "12:01", shanghai, long_ago) is None
 
 
+@pytest.mark.parametrize(
+    ("rule", "start", "day"),
+    [
+        ("FREQ=DAILY;INTERVAL=3", "0001-01-01", "2026-11-22"),
+        ("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,TH", "0001-01-01", "2026-11-23"),
+        ("FREQ=MONTHLY;INTERVAL=5", "0001-01-31", "2028-07-31"),
+        ("FREQ=MONTHLY;BYMONTHDAY=-1", "0004-02-29", "2026-11-30"),
+        ("FREQ=YEARLY;INTERVAL=2", "0004-02-29", "2028-02-29"),
+    ],
+)
+def test_a_series_from_the_calendars_beginning_goes_on_as_its_rule_says(
+    rule: str, start: str, day: str
+) -> None:
+    first = date.fromisoformat(start)
+    after = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    assert str(next_day(rule, first, first, None, UTC, after)) == day
+
+
 def test_days_that_went_by_while_nobody_was_there_are_left_out() -> None:
     zone, start = ZoneInfo("Europe/London"), date(2026, 11, 2)
     back = datetime(2026, 11, 21, 12, tzinfo=UTC)
