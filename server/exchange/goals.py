@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, select
 
 from server.indicators.model import IndicatorTarget
 from server.indicators.periods import period_of
+from server.people.rules import FINANCE
 from server.visits.rules import day_of, zone_of
 from sync import receipt as codes
 from sync.mutation import Mutation, Op
@@ -48,6 +49,8 @@ def relations(work: Work, row: Row, actor: Actor) -> set[str]:
     if actor.role == "administrator":
         found.add("administrator")
     person, team = values.get("person_id"), values.get("team_id")
+    if actor.role == FINANCE and person != actor.id and _awaits_finance(row):
+        found.add(FINANCE)
     if person is not None:
         if person == actor.id:
             found.add("owner")
@@ -64,13 +67,19 @@ def relations(work: Work, row: Row, actor: Actor) -> set[str]:
 
 
 def audience(work: Work, row: Row) -> set[str]:
-    """Who is told: the person and who leads them; of a team's target the team; of everybody's day off everybody."""
+    """Who is told: the person and who leads them, finance as long as a value waits for it; of a team's target the team; of
+    everybody's day off everybody."""
     values = row.values()
     person = values.get("person_id")
     if person is None:
         return {f"team:{values['team_id']}"} if values.get("team_id") else {"org"}
     team = work.team_of(person)
-    return {f"person:{person}", *([f"lead:{team}"] if team else [])}
+    waiting = [FINANCE] if _awaits_finance(row) else []
+    return {f"person:{person}", *([f"lead:{team}"] if team else []), *waiting}
+
+
+def _awaits_finance(row: Row) -> bool:
+    return row.kind.name == "value" and row.values()["status"] == "confirmed"
 
 
 # -- rights ------------------------------------------------------------------------------------------------------------
@@ -172,7 +181,7 @@ def _refused_target(op: Op, now: str | None, relations: frozenset[str]) -> Refus
 
 def _refused_value(op: Op, now: str | None, relations: frozenset[str]) -> Refusal | None:
     """Entered: theirs and the manager's to mend; from the confirmation on the numbers stand, until it is entered anew."""
-    reviewer = "administrator" in relations
+    reviewer = bool(relations & {"administrator", FINANCE})
     if op.field != "status":
         if now in {"reviewed", "declined"} or (now == "confirmed" and not reviewer):
             return codes.FORBIDDEN, op.field

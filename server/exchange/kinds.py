@@ -24,7 +24,7 @@ from server.indicators.model import Appeal, DayOff, IndicatorScheme, IndicatorTa
 from server.indicators.periods import PERIODS
 from server.indicators.templates import TEMPLATES
 from server.people.model import Person, Setting, Team
-from server.people.rules import ROLES
+from server.people.rules import FINANCE, ROLES
 from server.push.model import Notice
 from server.visits.model import Outcome, Visit, VisitKind
 from sync import policy as p
@@ -518,7 +518,8 @@ VALUE = Kind(
         rank={"entered": 0, "confirmed": 1, "declined": 2, "reviewed": 3},
     ),
     create=OWNER_OR_LEAD,
-    rights=dict.fromkeys(("indicator", "person_id"), NOBODY),
+    rights=dict.fromkeys(("indicator", "person_id"), NOBODY)
+    | dict.fromkeys(("status", "note"), OWNER_OR_LEAD | {FINANCE}),
     other=OWNER_OR_LEAD,
     archive=NOBODY,
     references={"person_id": "person"},

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-ROLES = ("rep", "manager", "finance", "administrator")
+FINANCE = "finance"
+"""The role that reviews values, and the audience of those that wait for it."""
+
+ROLES = ("rep", "manager", FINANCE, "administrator")
 
 LEADERS = frozenset({"manager", "administrator"})
 """Roles that read what others did."""
@@ -44,6 +47,8 @@ def scopes_of(
     if not active:
         return set()
     scopes = {"org", f"person:{person_id}"}
+    if role == FINANCE:
+        scopes.add(FINANCE)
     if team_id is not None:
         scopes.add(f"team:{team_id}")
     for team in led_by(role, team_id, parents):

@@ -278,6 +278,39 @@ def test_values_and_targets_are_told_to_the_person_and_who_leads_them_and_move_w
     assert differences(world) == []
 
 
+def test_finance_is_told_of_values_that_wait_for_it_reviews_those_of_others_and_nothing_else(
+    world: World,
+) -> None:
+    world.person("fay", "finance", "north")
+    fay, rob, mia, admin = (world.phone(name) for name in ("fay", "rob", "mia", "admin"))
+    made = [rob.create("value", indicator="deal_amount", on="2031-03-05", amount=some) for some in "123"]
+    rob.push(*made)
+    first, second, third = (one["entity"] for one in made)
+
+    def waiting() -> set[str]:
+        fay.pull()
+        return set(fay.held("value"))
+
+    assert (waiting(), go(fay, "value", first, "confirmed")["code"]) == (set(), "SCOPE_LOST")
+    assert [go(mia, "value", one, "confirmed")["code"] for one in (first, second)] == [None, None]
+    assert waiting() == {first, second}
+    mended = fay.mutation("value", first, "update", [op("amount", "9", old="1")], base=2**40)
+    assert fay.push(mended)[0]["code"] == "FORBIDDEN"
+    assert [go(fay, "value", *step)["code"] for step in ((first, "reviewed"), (second, "declined"))] == [
+        None,
+        None,
+    ]
+    assert (waiting(), row(world, "value", first)["reviewed_by"]) == (set(), world.ids["fay"])
+    own = fay.create("value", indicator="deal_amount", on="2031-03-06", amount="4")
+    fay.push(own)
+    assert go(admin, "value", own["entity"], "confirmed")["code"] is None
+    assert go(fay, "value", own["entity"], "reviewed")["code"] == "FORBIDDEN"
+    world.change("person", "fay", role="rep")
+    assert go(mia, "value", third, "confirmed")["code"] is None
+    assert (third in waiting(), go(fay, "value", third, "reviewed")["code"]) == (False, "SCOPE_LOST")
+    assert differences(world) == []
+
+
 def test_a_holiday_is_everybodys_and_a_persons_day_off_is_not(world: World) -> None:
     admin, mia, sam = world.phone("admin"), world.phone("mia"), world.phone("sam")
     holiday = admin.create("day_off", on="2031-05-01", name="May Day", region="GB")
