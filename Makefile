@@ -3,7 +3,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types build speed faults format clean setup browser
+.PHONY: help demo test lint lint-python lint-pages types types-python types-pages build pages speed faults format clean \
+	setup browser
 
 # Python keeps what it has compiled, whatever the environment says: without it each of the many processes that `demo` and
 # `test` start would compile all libraries anew, which is most of what they would do.
@@ -12,8 +13,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PORT ?= 8080
 LAN ?=
 DEMO_LANG ?= en
-# Three at a time, a file at a time: browsers and servers mostly wait. `make test PYTEST="-x tests/sync"` runs what you name.
-PYTEST ?= -n 3 --dist loadfile --no-loadscope-reorder
+# Four at a time, a file at a time: browsers and servers mostly wait. `make test PYTEST="-x tests/sync"` runs what you name.
+PYTEST ?= -n 4 --dist loadfile --no-loadscope-reorder
 
 BIN := .venv/bin
 # Node comes out of the virtual environment. The path may hold blanks, so it is quoted wherever it is used.
@@ -36,14 +37,24 @@ help: ## list what can be done
 demo: setup build
 	@$(BIN)/rounds demo --port $(PORT) --lang $(DEMO_LANG) $(if $(LAN),--lan)
 
-test: lint types build browser
-	$(NPM) run --silent test
+# What needs nothing of each other goes side by side, and what each says stays together where make knows how.
+SIDE_BY_SIDE := -j 2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+test: setup pwa/node_modules/.rounds browser
+	@$(MAKE) $(SIDE_BY_SIDE) pages types lint build
 	$(BIN)/python -m pytest $(PYTEST)
 
-lint: setup pwa/node_modules/.rounds
+pages: setup pwa/node_modules/.rounds
+	$(NPM) run --silent test
+
+lint: lint-python lint-pages
+
+lint-python: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
+
+lint-pages: setup pwa/node_modules/.rounds
 	$(NPM) run --silent lint
 
 format: setup pwa/node_modules/.rounds
@@ -51,8 +62,12 @@ format: setup pwa/node_modules/.rounds
 	$(BIN)/ruff format -q .
 	$(PWA) npx prettier --write --log-level=warn .
 
-types: setup pwa/node_modules/.rounds
+types: types-python types-pages
+
+types-python: setup
 	$(BIN)/mypy
+
+types-pages: setup pwa/node_modules/.rounds
 	$(NPM) run --silent check
 
 build: setup pwa/dist/index.html
