@@ -98,6 +98,7 @@ const en = {
   teamScore: 'The team as one',
   noTeam: 'Nobody is measured in this team yet.',
   offline: (age: string) => `No answer from the server. These are the scores as read ${age}.`,
+  asRead: (age: string) => `The scores as read ${age}.`,
   failed: 'The scores cannot be read now, and none were seen on this device before.',
 
   schemes: 'Schemes',
@@ -295,6 +296,7 @@ const zh: ScoreWords = {
   teamScore: '团队整体',
   noTeam: '这个团队里暂时没有人参加考核。',
   offline: (age) => `服务器没有应答。这是${age}读到的得分。`,
+  asRead: (age) => `${age}读到的得分。`,
   failed: '现在读不到得分，本机也没有以前的数据。',
 
   schemes: '考核方案',
