@@ -1,3 +1,4 @@
+import 'fake-indexeddb/auto';
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
 import { keyOf, Replica, SHEAVES } from '../src/data/replica';
@@ -143,9 +144,10 @@ test('rows that came together are found one by one, by their day and by their ki
   server.put('customer', 'c1', { name: 'A' }, ['person:me']);
   await phone.exchange(server);
   const { replica } = phone.desk;
-  expect((await replica.visitsFrom('2026-01-06')).map((row) => row.id).sort()).toEqual([
+  expect((await replica.begin('2026-01-06', ['customer'])).map((row) => row.id).sort()).toEqual([
     '2026-01-06',
     '2026-01-07',
+    'c1',
     'open',
   ]);
   expect((await replica.byKind('visit')).length).toBe(4);

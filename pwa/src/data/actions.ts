@@ -67,7 +67,7 @@ export async function checkIn(input: CheckInInput): Promise<Id> {
   );
   if (inPerson) {
     desk.model.setLocating(visit, true);
-    afterPaint(() => void locate(visit, search).catch(() => {}));
+    afterPaint(() => afterPaint(() => void locate(visit, search).catch(() => {})));
   }
   return visit;
 }

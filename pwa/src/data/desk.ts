@@ -102,7 +102,7 @@ const PREPARE = 250;
 export async function sitDown(me: Me): Promise<Desk> {
   leave();
   const outbox = new Outbox(me.person.id);
-  const replica = await Replica.open(me.person.id);
+  const [replica] = await Promise.all([Replica.open(me.person.id), outbox.open()]);
   const model = new Model(me.person.id, me.person.role);
   const channel =
     typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel(`rounds-${me.person.id}`);
@@ -119,18 +119,17 @@ export async function sitDown(me: Me): Promise<Desk> {
   relief.free = () => makeRoom(mine);
 
   const yesterday = new Date(Date.now() - 2 * 86_400_000).toISOString().slice(0, 10);
-  const [mutations, drafts, visits, ...small] = await Promise.all([
-    outbox.all(),
-    outbox.allDrafts(),
-    replica.visitsFrom(yesterday),
-    ...SMALL_KINDS.map((kind) => replica.byKind(kind)),
+  const [{ mutations, drafts }, rows] = await Promise.all([
+    outbox.begin(),
+    replica.begin(yesterday, SMALL_KINDS),
   ]);
   const wanted = new Set<string>();
-  for (const row of visits) wanted.add(keyOf('customer', String(row.data['customer_id'])));
+  for (const row of rows)
+    if (row.kind === 'visit') wanted.add(keyOf('customer', String(row.data['customer_id'])));
   for (const m of mutations) if (m.settled === 0) references(m.body, wanted);
   const named = await replica.some([...wanted]);
   if (desk !== mine) return mine;
-  for (const rows of [visits, ...small]) model.loadRows(rows);
+  model.loadRows(rows);
   model.loadRows([...named.values()].filter((row) => row !== undefined));
   model.loadMutations(mutations);
   takeDrafts(model, drafts);
@@ -311,7 +310,7 @@ async function hear(at: Desk, news: News): Promise<void> {
  * complete, with memory already renewed; the exchange is woken.
  *
  * Screens are told before that too, unless `screens` says `later`: an action that leads to another screen need not
- * have the one it leaves painted once more first.
+ * have the one it leaves painted once more first. By the second paint from now the other is there.
  */
 export async function save(
   wanted: Draftless[],
@@ -324,13 +323,14 @@ export async function save(
   if (stored.length === 0) return stored;
   const keys = at.model.putMutations(stored);
   const show = () => {
+    if (desk !== at) return;
     announce(keys);
     tick('outbox', 'matters');
+    tell(at, { type: 'outbox' });
+    afterSave();
   };
   if (screens === 'now') show();
-  else afterPaint(() => (desk === at ? show() : undefined));
-  tell(at, { type: 'outbox' });
-  afterSave();
+  else afterPaint(() => afterPaint(show));
   wakeExchange();
   return stored;
 }
@@ -352,7 +352,7 @@ export function afterPaint(work: () => void): void {
 }
 
 /** What was saved is shown before it is sent: on a slow phone both at once take twice as long to be seen. */
-const SHOW_FIRST_MS = 150;
+const SHOW_FIRST_MS = 300;
 let waking: ReturnType<typeof setTimeout> | undefined;
 
 function wakeExchange(): void {

@@ -1,4 +1,4 @@
-import Dexie, { type Table } from 'dexie';
+import { answer, finished } from './idb';
 import type { Id, Me } from './types';
 
 /** Somebody who once signed in on this phone and whose outbox may still hold work. */
@@ -17,27 +17,61 @@ export interface DeviceState {
 }
 const FRESH: DeviceState = { me: null, known: [], last: null, endSession: false };
 
+let opening: Promise<IDBDatabase> | null = null;
+
+/** The handle all share. It is asked for at once, so that the storage wakes up while the page puts itself together. */
+function open(): Promise<IDBDatabase> {
+  return (opening ??= new Promise((resolve, reject) => {
+    const asked = indexedDB.open('rounds-device', 10);
+    asked.onupgradeneeded = () => asked.result.createObjectStore('kv', { keyPath: 'key' });
+    asked.onsuccess = () => {
+      const db = asked.result;
+      db.onversionchange = () => db.close();
+      db.onclose = () => (opening = null);
+      resolve(db);
+    };
+    asked.onerror = () => {
+      opening = null;
+      reject(asked.error!);
+    };
+  }));
+}
+
+async function begin(mode: IDBTransactionMode): Promise<IDBTransaction> {
+  const db = await open();
+  try {
+    return db.transaction('kv', mode, { durability: 'strict' });
+  } catch {
+    // Phones close databases of a page that slept.
+    opening = null;
+    return (await open()).transaction('kv', mode, { durability: 'strict' });
+  }
+}
+
+async function stateIn(kv: IDBObjectStore): Promise<DeviceState> {
+  return { ...FRESH, ...(await answer<{ value: DeviceState } | undefined>(kv.get('state')))?.value };
+}
+
 /**
  * Who is signed in on this phone. Neither outbox (one per person) nor replica (disposable) can hold that, and
  * `localStorage` may lose it with a killed browser.
  */
-class Device extends Dexie {
-  private readonly kv!: Table<{ key: string; value: DeviceState }, string>;
-
-  constructor() {
-    super('rounds-device', { chromeTransactionDurability: 'strict' });
-    this.version(1).stores({ kv: 'key' });
-  }
+export const device = {
   async read(): Promise<DeviceState> {
-    return { ...FRESH, ...(await this.kv.get('state'))?.value };
-  }
+    return stateIn((await begin('readonly')).objectStore('kv'));
+  },
   async change(part: Partial<DeviceState>): Promise<DeviceState> {
-    return this.transaction('rw', this.kv, async () => {
-      const value = { ...(await this.read()), ...part };
-      await this.kv.put({ key: 'state', value });
-      return value;
-    });
-  }
-}
-
-export const device = new Device();
+    const writing = await begin('readwrite');
+    const over = finished(writing);
+    const kv = writing.objectStore('kv');
+    const [value] = await Promise.all([
+      stateIn(kv).then((before) => {
+        const value = { ...before, ...part };
+        kv.put({ key: 'state', value });
+        return value;
+      }),
+      over,
+    ]);
+    return value;
+  },
+};

@@ -294,12 +294,13 @@ export async function resetContact(): Promise<void> {
   clearTimeout(timer);
   dueAt = Infinity;
   const desk = openDesk();
-  const complete = desk ? (await desk.replica.state()).complete : false;
-  const kept = desk ? await desk.outbox.contact() : null;
+  const [state, kept] = desk
+    ? await Promise.all([desk.replica.state(), desk.outbox.contact()])
+    : [null, null];
   if (kept) clock.recallOffset(kept.offsetMs ?? null);
   contact.set({
     ...nothing,
-    complete,
+    complete: state?.complete ?? false,
     lastContactAt: kept?.at ?? null,
     lastSentAt: kept?.sentAt ?? null,
     uploadOnly: kept?.uploadOnly ?? null,

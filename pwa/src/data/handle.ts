@@ -18,6 +18,13 @@ function isDead(error: unknown): boolean {
   return !isQuota(error) && (DEAD.test(name) || DEAD.test(inner?.name ?? ''));
 }
 
+/** The browser's own handle of an open database, for what a hand waits for. One that is not open counts as dead. */
+export function native(db: Dexie): IDBDatabase {
+  const handle = db.backendDB() as IDBDatabase | null;
+  if (!handle) throw new Dexie.DatabaseClosedError();
+  return handle;
+}
+
 const closedByUs = new WeakSet<Dexie>();
 /** From now on this handle stays closed. */
 export function closeForGood(db: Dexie): void {

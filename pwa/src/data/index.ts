@@ -72,7 +72,10 @@ export {
  *   `commitCheckOut`; `undoCheckOut` takes it back until then (false: too late).
  * - `setOutcome`, `setMinutes`, `setNextStep`: the whole new value; a value equal to the present one writes nothing.
  * - `planVisit`, `movePlan`, `cancelVisit`, `logPastVisit`, `createCustomer` -> id, `editCustomer`.
+ *
+ * `afterPaint(work)`: when what they changed is painted.
  */
+export { afterPaint } from './desk';
 export {
   checkIn,
   checkOut,

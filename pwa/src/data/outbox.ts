@@ -1,6 +1,7 @@
 import Dexie, { type Table } from 'dexie';
 import { instant } from './clock';
-import { lasting } from './handle';
+import { lasting, native } from './handle';
+import { abandon, answer, finished } from './idb';
 import { clean } from './text';
 import type { DeviceInfo, Id, Instant, Moment, Mutation, Op, Verb } from './types';
 import { uuid } from './uuid';
@@ -139,15 +140,23 @@ export class Outbox extends Dexie {
       body: clean({ schema: 1, kind, entity, verb, base, at, ops }),
     }));
     const put = drafts.put?.map((d) => ({ ...d, value: clean(d.value), at: begun }));
-    const tables = [this.kv, this.mutations, this.drafts, ...(drafts.photo ? [this.photos] : [])];
+    const tables = ['kv', 'mutations', 'drafts', ...(drafts.photo ? ['photos'] : [])];
     try {
-      return await this.transaction('rw', tables, async () => {
+      const writing = native(this).transaction(tables, 'readwrite', { durability: 'strict' });
+      const over = finished(writing);
+      over.catch(() => {});
+      const [kv, mutations, keep] = ['kv', 'mutations', 'drafts'].map((one) => writing.objectStore(one)) as [
+        IDBObjectStore,
+        IDBObjectStore,
+        IDBObjectStore,
+      ];
+      try {
         const [there, kept] = await Promise.all([
-          drafts.onlyIf === undefined || this.drafts.get(drafts.onlyIf),
-          this.kv.get('client'),
+          drafts.onlyIf === undefined || answer(keep.get(drafts.onlyIf)),
+          answer<{ value: ClientState } | undefined>(kv.get('client')),
         ]);
         if (!there) return [];
-        const client = (kept?.value as ClientState | undefined) ?? freshClient();
+        const client = kept?.value ?? freshClient();
         const rows = sealed.map(({ id, body }): Omit<Stored, 'n'> => ({
           id,
           client: client.id,
@@ -160,15 +169,18 @@ export class Outbox extends Dexie {
           receipt: null,
         }));
         // All asked for in one go: on a slow phone each wait for an answer costs more than the writing.
-        const [numbers] = await Promise.all([
-          rows.length > 0 ? this.mutations.bulkAdd(rows, { allKeys: true }) : [],
-          rows.length > 0 || !kept ? this.kv.put({ key: 'client', value: client }) : null,
-          drafts.clear?.length ? this.drafts.bulkDelete(drafts.clear) : null,
-          put?.length ? this.drafts.bulkPut(put) : null,
-          drafts.photo ? this.photos.put(drafts.photo) : null,
-        ]);
-        return rows.map((row, i): Stored => ({ ...row, n: numbers[i]! }));
-      });
+        const added = rows.map((row) => mutations.add(row));
+        if (rows.length > 0 || !kept) kv.put({ key: 'client', value: client });
+        for (const key of drafts.clear ?? []) keep.delete(key);
+        for (const draft of put ?? []) keep.put(draft);
+        if (drafts.photo) writing.objectStore('photos').put(drafts.photo);
+        writing.commit();
+        await over;
+        return rows.map((row, i): Stored => ({ ...row, n: added[i]!.result as number }));
+      } catch (error) {
+        abandon(writing);
+        throw error;
+      }
     } catch (error) {
       if (!/Constraint|Bulk/.test((error as { name?: string }).name ?? '')) throw error;
       // Written already, by a run of which the browser only said that it had failed.
@@ -199,6 +211,16 @@ export class Outbox extends Dexie {
   }
 
   // ---- reading -------------------------------------------------------------------------------------------------
+
+  /** What a start needs first, in one transaction: all mutations in the order of saving, and all drafts. */
+  async begin(): Promise<{ mutations: Stored[]; drafts: DraftRow[] }> {
+    const reading = native(this).transaction(['mutations', 'drafts']);
+    const [mutations, drafts] = await Promise.all([
+      answer<Stored[]>(reading.objectStore('mutations').getAll()),
+      answer<DraftRow[]>(reading.objectStore('drafts').getAll()),
+    ]);
+    return { mutations, drafts };
+  }
 
   /** All mutations kept here, in the order of saving. */
   all(): Promise<Stored[]> {

@@ -1,5 +1,6 @@
 import Dexie, { type Collection, type Table } from 'dexie';
-import { closeForGood, lasting } from './handle';
+import { closeForGood, lasting, native } from './handle';
+import { answer } from './idb';
 import type { Id } from './types';
 import { uuid } from './uuid';
 import type { PullPage, WireRow } from './wire';
@@ -132,13 +133,24 @@ export class Replica extends Dexie {
       ...(await this.sheaves.where('kind').equals(kind).toArray()).flatMap(unbound),
     ]);
   }
-  /** Visits from this day on, and those that are open. */
-  visitsFrom(day: string): Promise<Row[]> {
-    return this.reads(async () => {
-      const bound = (await this.sheaves.where('last').aboveOrEqual(day).toArray()).flatMap(unbound);
-      const loose = await this.rows.where('due').aboveOrEqual(day).toArray();
-      return [...loose, ...bound.filter((row) => row.due !== undefined && row.due >= day)];
-    });
+  /** What a start needs first, in one transaction: visits from this day on and those that are open, and these kinds. */
+  async begin(day: string, kinds: string[]): Promise<Row[]> {
+    const reading = native(this).transaction(['rows', 'sheaves']);
+    const [rows, sheaves] = [reading.objectStore('rows'), reading.objectStore('sheaves')];
+    const from = IDBKeyRange.lowerBound(day);
+    const loose = [answer<Row[]>(rows.index('due').getAll(from))];
+    const bound = [];
+    for (const kind of kinds) {
+      loose.push(answer<Row[]>(rows.getAll(IDBKeyRange.bound([kind], [kind, []]))));
+      bound.push(answer<Sheaf[]>(sheaves.index('kind').getAll(kind)));
+    }
+    const [late, found, small] = await Promise.all([
+      answer<Sheaf[]>(sheaves.index('last').getAll(from)),
+      Promise.all(loose),
+      Promise.all(bound),
+    ]);
+    const visits = late.flatMap(unbound).filter((row) => row.due !== undefined && row.due >= day);
+    return [...found.flat(), ...visits, ...small.flat().flatMap(unbound)];
   }
   all(): Promise<Row[]> {
     return this.reads(async () => [
@@ -146,17 +158,21 @@ export class Replica extends Dexie {
       ...(await this.sheaves.toArray()).flatMap(unbound),
     ]);
   }
-  some(keys: string[]): Promise<Map<string, Row | undefined>> {
-    return this.reads(async () => {
-      const rows = await this.rows.bulkGet(keys.map(pairOf));
-      const found = new Map(keys.map((key, i) => [key, rows[i]]));
-      for (const sheaf of await this.sheavesOf(keys.filter((_, i) => !rows[i])))
-        for (const row of unbound(sheaf)) {
-          const key = keyOf(row.kind, row.id);
-          if (found.has(key)) found.set(key, row);
-        }
-      return found;
-    });
+  async some(keys: string[]): Promise<Map<string, Row | undefined>> {
+    const reading = native(this).transaction(['rows', 'sheaves']);
+    const [rows, sheaves] = [reading.objectStore('rows'), reading.objectStore('sheaves')];
+    const loose = await Promise.all(keys.map((key) => answer<Row | undefined>(rows.get(pairOf(key)))));
+    const found = new Map(keys.map((key, i) => [key, loose[i]]));
+    const missing = keys.filter((_, i) => !loose[i]);
+    const holding = await Promise.all(
+      missing.map((key) => answer<number[]>(sheaves.index('ids').getAllKeys(pairOf(key)[1]))),
+    );
+    const bound = [...new Set(holding.flat())].map((n) => answer<Sheaf>(sheaves.get(n)));
+    for (const row of (await Promise.all(bound)).flatMap(unbound)) {
+      const key = keyOf(row.kind, row.id);
+      if (found.has(key)) found.set(key, row);
+    }
+    return found;
   }
   /** In one transaction: a row may be on its way from a sheaf to the others. */
   private reads<T>(what: () => Promise<T>): Promise<T> {

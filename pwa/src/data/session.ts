@@ -37,14 +37,16 @@ export async function resume(): Promise<void> {
     if (state.endSession) void endSession();
     return;
   }
-  await open(state.me);
-  store.set({ state: 'in', me: state.me, ...common });
+  const { me } = state;
+  await open(me, () => store.set({ state: 'in', me, ...common }));
   void syncNow();
 }
 
-async function open(me: Me): Promise<void> {
+/** Opens somebody's desk; `shown` once there is enough of it for the first screen. */
+async function open(me: Me, shown = () => {}): Promise<void> {
   const desk = await sitDown(me);
   await resetContact();
+  shown();
   await resumeLocating();
   await resumeCheckOuts();
   resumeDecisions();

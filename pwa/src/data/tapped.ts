@@ -1,3 +1,4 @@
+import { answer, finished } from './idb';
 import { clean } from './text';
 import type { Id, Moment, Mutation, Op } from './types';
 import { uuid } from './uuid';
@@ -277,19 +278,5 @@ function opened(name: string): Promise<IDBDatabase | null> {
       asked.result.onversionchange = () => asked.result.close();
       resolve(asked.result);
     };
-  });
-}
-
-function answer<T>(asked: IDBRequest): Promise<T> {
-  return new Promise((resolve, reject) => {
-    asked.onsuccess = () => resolve(asked.result as T);
-    asked.onerror = () => reject(asked.error!);
-  });
-}
-
-function finished(transaction: IDBTransaction): Promise<void> {
-  return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve();
-    transaction.onabort = () => reject(transaction.error ?? new Error('not written'));
   });
 }

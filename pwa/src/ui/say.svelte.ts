@@ -7,6 +7,8 @@ export interface ToastDeed {
 class Say {
   /** Words for the live region; gone again after a while, so that nobody meets them when reading the page. */
   spoken = $state('');
+  /** How high the dock of the screen is: the toast floats above it. */
+  dock = $state(0);
   toast = $state<{ id: number; text: string; action?: ToastDeed } | null>(null);
   #toastTimer: ReturnType<typeof setTimeout> | undefined;
   #spokenTimer: ReturnType<typeof setTimeout> | undefined;
