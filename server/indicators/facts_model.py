@@ -23,7 +23,7 @@ class Sums:
 
     done: Mapped[int] = mapped_column()
     valid_visits: Mapped[int] = mapped_column()
-    valid_s: Mapped[int] = mapped_column()
+    valid_s: Mapped[int] = mapped_column(BigInteger)
     on_the_spot: Mapped[int] = mapped_column()
     planned: Mapped[int] = mapped_column()
     plans_ahead: Mapped[int] = mapped_column()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Id, Instant, Json, Model
@@ -115,7 +115,7 @@ class RepDay(Model):
     rep_id: Mapped[str] = mapped_column(Id, primary_key=True)
     visits: Mapped[int] = mapped_column()
     valid_visits: Mapped[int] = mapped_column()
-    valid_s: Mapped[int] = mapped_column()
+    valid_s: Mapped[int] = mapped_column(BigInteger)
     review: Mapped[int] = mapped_column()
     in_person: Mapped[int] = mapped_column()
     no_position: Mapped[int] = mapped_column()

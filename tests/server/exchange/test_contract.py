@@ -439,6 +439,26 @@ def test_a_clock_at_the_end_of_the_calendar_is_kept_like_any_other(
     assert world.get("mia", "/api/board").status_code == 200
 
 
+@pytest.mark.parametrize("year", [1, 1970])
+def test_visits_of_a_phone_that_thought_it_was_long_ago_are_counted_however_long_they_seem(
+    world: World, year: int
+) -> None:
+    rob = world.phone("rob")
+    rob.offset_ms = None
+    for hour in (8, 9):  # two of 57 years are longer than 32 bits of seconds
+        began = rob.check_in(world.ids["Shop"], datetime(year, 1, 1, hour, tzinfo=UTC), mode="phone")
+        receipts = rob.push(began, rob.check_out(began["entity"]))
+        assert [receipt["status"] for receipt in receipts] == ["applied", "applied"]
+    (row,) = [one for one in board(world, f"{year:04}-01-01") if one["person"]["name"] == "Rob"]
+    assert row["visits"] == row["valid_visits"] == 2 and row["valid_minutes"] > 2**31 // 60
+    assert world.get("rob", f"/api/scores/{world.ids['rob']}?starts_on={year:04}-01-01").status_code == 200
+
+
+def board(world: World, day: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = world.get("mia", f"/api/board?date={day}").json["reps"]
+    return rows
+
+
 @pytest.mark.parametrize(
     "text", ["👩‍👩‍👧‍👦 zwölf", "مرحبا", "\u202eabc", "日本語\n\t", "e\u0301", "\ufeff", "x" * 20_000]
 )
