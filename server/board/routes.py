@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import UTC
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 from flask import Response, request
@@ -20,6 +20,7 @@ from server.db import reading
 from server.errors import Problem
 from server.people.grant import parents_of
 from server.people.rules import below, led_by
+from server.visits.rules import day_of, zone_of
 from sync.mutation import instant_text
 
 blueprint = Blueprint("board", __name__, url_prefix="/api", description="The manager's day")
@@ -41,7 +42,7 @@ class BoardQuery(Schema):
 def board(principal: Principal, asked: dict[str, Any]) -> Response:
     """The day of every rep in a team's subtree."""
     now = auth.now()
-    date = (asked["date"] or now.astimezone(ZoneInfo(principal.time_zone)).date()).isoformat()
+    date = asked["date"].isoformat() if asked["date"] else day_of(now, zone_of(principal.time_zone) or UTC)
     with reading() as connection:
         parents = parents_of(connection, principal.org_id)
         teams = led_by(principal.role, principal.team_id, parents)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_OID, uuid4, uuid5
-from zoneinfo import ZoneInfo
 
 from flask_smorest import Blueprint
 from sqlalchemy import Connection, and_, insert, select, update
@@ -238,7 +237,7 @@ def test(principal: Principal) -> dict[str, int]:
     """Send me a test, on each of my devices, quiet hours or not."""
     now = auth.now()
     notice = str(uuid5(NAMESPACE_OID, f"test {principal.org_id} {principal.person_id} {instant_text(now)}"))
-    title, body = compose("test", {}, principal.locale, ZoneInfo(principal.time_zone))
+    title, body = compose("test", {}, principal.locale, UTC)
     payload = {"notice": notice, "tag": "test", "title": title, "body": body, "rule": "test", "about": None}
     with writing() as connection:
         found = list(

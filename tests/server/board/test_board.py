@@ -343,6 +343,20 @@ def test_a_board_that_did_not_change_is_not_sent_again_and_one_that_did_is(world
     assert changed.json["reps"] != first.json["reps"]
 
 
+def test_whoever_is_in_a_zone_that_this_machine_does_not_know_has_a_day_all_the_same(world: World) -> None:
+    world.change("person", "mia", time_zone="Europe/Nowhere")
+    with time_machine.travel(datetime(2031, 3, 10, 23, 30, tzinfo=UTC), tick=False):
+        assert world.get("mia", "/api/board").json["date"] == "2031-03-10"
+    headers = {"Authorization": f"Bearer {world.tokens['mia']}"}
+    client = world.app.test_client()
+    assert client.post("/api/push/test", headers=headers).json == {"devices": 0}
+    assert client.post("/api/calendar", headers=headers).status_code == 200
+    wishes = {"all_day_at": "10:00"}
+    assert client.put("/api/reminders/wishes", json=wishes, headers=headers).status_code == 200
+    for path in ("/api/me", "/api/follow-ups", "/api/scores", "/api/visits"):
+        assert world.get("mia", path).status_code == 200, path
+
+
 def test_a_tag_is_of_one_day_one_team_and_one_state_of_the_phones(world: World) -> None:
     tags = {
         world.get("boss", f"/api/board{query}").headers["ETag"]
