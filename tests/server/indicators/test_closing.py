@@ -73,6 +73,7 @@ def test_days_weeks_and_months_close_once_however_many_tickers_run(world: World,
     assert closed == written == 3 * len(expected)
 
 
+@pytest.mark.parametrize("shared_app", ["sqlite"], indirect=True)
 def test_a_lead_that_arrives_after_the_closing_of_its_month_adjusts_it_visibly(
     world: World, clock: Any
 ) -> None:
@@ -110,6 +111,7 @@ ZONES = (
 )
 
 
+@pytest.mark.parametrize("shared_app", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("week_start", "week"), [(0, "2026-03-30"), (6, "2026-03-29")], ids=["Monday", "Sunday"]
 )
@@ -151,6 +153,7 @@ def test_each_visit_is_in_one_day_week_and_month_whatever_its_zone_and_its_trave
     assert [found("week", day) for day in ("2026-03-28", week)] == [before, after]
 
 
+@pytest.mark.parametrize("shared_app", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("announced", [True, False])
 def test_honours_are_announced_unless_the_organisation_wants_none(
     world: World, clock: Any, announced: bool

@@ -94,6 +94,7 @@ def test_a_years_target_runs_down_to_each_working_day_of_who_is_there(world: Wor
     )
 
 
+@pytest.mark.parametrize("shared_app", ["sqlite"], indirect=True)
 def test_a_typed_month_stands_and_the_year_is_made_up_by_the_others(world: World) -> None:
     want(world, "ria", "month", "2026-03-01", "60")
     rest = (D(512) - D(60)) / (D(256) - D(22))
@@ -108,6 +109,7 @@ def test_a_typed_month_stands_and_the_year_is_made_up_by_the_others(world: World
     assert wanted(world, "rob", "month", "2026-03-01") == "40", "another's target is another's"
 
 
+@pytest.mark.parametrize("shared_app", ["sqlite"], indirect=True)
 def test_a_team_is_wanted_what_was_typed_for_it_over_everybodys_calendar(world: World) -> None:
     want(world, "rob", "quarter", "2026-01-01", "630", person_id=None, team_id=world.ids["north"])
 

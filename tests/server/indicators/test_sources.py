@@ -49,6 +49,7 @@ def test_what_is_typed_for_a_process_indicator_counts_for_nothing(world: World) 
     assert "NO_CASES" in found["response_time"]["reasons"]
 
 
+@pytest.mark.parametrize("shared_app", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("answer", ["visit", "phone", "done", "too short", "before"])
 def test_a_request_is_answered_by_a_visit_a_call_or_by_being_done_and_by_nothing_else(
     world: World, answer: str
