@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -15,6 +14,7 @@ import click
 from sqlalchemy import select
 
 from server.cli.common import json_option, now, organisation_option, plainly, say_json, table, within
+from server.customers.exporting import Lines
 from server.customers.table import open_sheet
 from server.db import reading
 from server.exchange.door import Change, client_of, write
@@ -309,11 +309,12 @@ def _say_failed(failed: Sequence[importing.Trouble]) -> None:
 
 def _write_rejects(path: Path, header: Sequence[str], failed: Sequence[importing.Trouble]) -> None:
     with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
+        lines = Lines()
         # What is wrong stands first: a row with too many cells keeps them all, and is still known for it.
-        writer.writerow(["error_line", "error_column", "error_code", "error", *header])
+        file.write(lines.line(["error_line", "error_column", "error_code", "error", *header]))
         for trouble in failed:
-            writer.writerow([trouble.line, trouble.column, trouble.code, trouble.why, *trouble.cells])
+            said = [trouble.column, trouble.code, trouble.why, *trouble.cells]
+            file.write(lines.line([trouble.line, *said]))
 
 
 def _pair(told: str) -> tuple[str, str]:

@@ -125,6 +125,7 @@ def test_each_dirty_row_says_its_line_and_code_all_others_are_taken_and_nothing_
         f"Ria,orders,2026-03-02,1,{'x' * 2001}": "TOO_LONG",
         "Ria,orders,2026-03-02,1,a,b": "TOO_MANY_CELLS",
     }
+    dirty |= {"=1+1,orders,2026-03-02,7,": "PERSON_UNKNOWN"}
     good = "Ria,orders,2026-03-02,7,fine"
     file = written(tmp_path, "person,indicator,on,amount,note", *dirty, good)
     rejects = tmp_path / "rejects.csv"
@@ -136,6 +137,7 @@ def test_each_dirty_row_says_its_line_and_code_all_others_are_taken_and_nothing_
     with rejects.open(encoding="utf-8-sig", newline="") as left:
         rows = list(csv.DictReader(left))
     assert [row["error_code"] for row in rows] == list(dirty.values())
+    assert rows[-1]["person"] == "'=1+1", "no spreadsheet takes it for a formula"
     assert rows[4]["indicator"] == "walks" and rows[11]["amount"] == "1,234"
     mended = rejects.read_text("utf-8-sig").replace("a dozen", "12")
     rejects.write_text(mended, "utf-8")
