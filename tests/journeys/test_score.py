@@ -49,7 +49,8 @@ def test_a_visit_without_signal_is_in_the_score_at_once_and_in_the_leads_table_o
     )
     target = {"person_id": beat.ids["rob"], "period": "month", "starts_on": month, "status": "held"}
     beat.create("target", "visits", indicator="valid_visits", amount="2", **target)
-    lead, rob = let_in(beat, "mia"), on_the_beat()
+    beat.person("fay", "finance", None)
+    lead, reviewer, rob = let_in(beat, "mia"), let_in(beat, "fay"), on_the_beat()
     go_to_the_shop(rob, live_server.url)
 
     rob.context.set_offline(True)
@@ -137,8 +138,21 @@ def test_a_visit_without_signal_is_in_the_score_at_once_and_in_the_leads_table_o
     expect(entered).to_contain_text("Orders 1,200.5")
     assert faults(mia) == []
     entered.get_by_role("button", name="Confirm").click()
-    expect(entered).to_contain_text("waits for an administrator")
+    expect(entered).to_contain_text("waits for finance")
     until(rob, lambda: codes() == ["CONFIRMED"])
     rob.reload()
-    expect(rob.get_by_text("waits for an administrator")).to_be_visible()
+    expect(rob.get_by_text("waits for finance")).to_be_visible()
     expect(rob.get_by_text("50.00").first).to_be_visible()
+
+    # Finance sees what waits for it and nothing else; once reviewed, it waits no more, and counts.
+    fay: Page = open_browser("fay", phone=False, time_zone=NOON).page
+    sign_in(fay, f"{live_server.url}/sign-in", reviewer)
+    expect(fay.get_by_role("heading", name="Values", level=1)).to_be_visible()
+    expect(fay.get_by_role("navigation").first.get_by_role("link")).to_have_text(["Values", "Me"])
+    waiting = fay.get_by_role("listitem").filter(has_text="Invoice 118")
+    expect(waiting).to_contain_text("Orders 1,200.5")
+    assert faults(fay) == []
+    waiting.get_by_role("button", name="Review").click()
+    expect(fay.get_by_text("No value waits for you.")).to_be_visible()
+    assert faults(fay) == []
+    until(rob, lambda: codes() == [])

@@ -29,6 +29,7 @@ const LOADS = {
   scores: () => import('../scorecard/Scores.svelte'),
   'sign-in': () => import('../people/SignIn.svelte'),
   targets: () => import('../scorecard/Targets.svelte'),
+  values: () => import('../scorecard/Values.svelte'),
   visit: () => import('../visits/Visit.svelte'),
   visits: () => import('../visits/MyVisits.svelte'),
   'visit-past': () => import('../visits/PastVisit.svelte'),

@@ -19,6 +19,7 @@ describe('an address', () => {
     expect(placeOf('/me/reminders')).toEqual({ name: 'reminders' });
     expect(placeOf('/inbox')).toEqual({ name: 'inbox' });
     expect(placeOf('/score')).toEqual({ name: 'score' });
+    expect(placeOf('/values')).toEqual({ name: 'values' });
     expect(placeOf(`/scores/${ID}`)).toEqual({ name: 'score-of', id: ID });
     expect(placeOf(`/customers/${ID}/edit`)).toEqual({ name: 'customer-edit', id: ID });
   });

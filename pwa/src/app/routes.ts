@@ -13,7 +13,7 @@ export type Place =
         | 'visit-plan';
     }
   | { name: 'board' | 'review' | 'me' | 'device' | 'inbox' | 'reminders' | 'sign-in' | 'not-found' }
-  | { name: 'score' | 'scores' | 'schemes' | 'targets' }
+  | { name: 'score' | 'scores' | 'schemes' | 'targets' | 'values' }
   | { name: 'customer' | 'customer-edit' | 'follow-up' | 'visit' | 'decide' | 'score-of'; id: string }
   | { name: 'invite' | 'upload'; secret: string };
 
@@ -38,6 +38,7 @@ const PLAIN: Record<string, Place> = {
   scores: { name: 'scores' },
   schemes: { name: 'schemes' },
   targets: { name: 'targets' },
+  values: { name: 'values' },
 };
 const ID = '([0-9a-fA-F-]{8,64})';
 const WITH_ID: [RegExp, 'customer' | 'customer-edit' | 'follow-up' | 'visit' | 'decide' | 'score-of'][] = [

@@ -16,6 +16,7 @@ export const en = {
   visits: 'Visits',
   followUps: 'Follow-ups',
   score: 'Score',
+  values: 'Values',
   board: 'Board',
   review: 'Review',
   me: 'Me',

@@ -10,6 +10,7 @@ export const zh: FirstWords = {
   visits: '拜访',
   followUps: '跟进',
   score: '得分',
+  values: '数值',
   review: '待复核',
   board: '团队看板',
   me: '我',
