@@ -79,7 +79,11 @@ def seen_by(connection: Connection, principal: Principal) -> Select[Any]:
     if principal.role == "administrator":
         return statement
     shares = connection.execute(
-        select(Setting.value).where(Setting.org_id == principal.org_id, Setting.key == "share_team_customers")
+        select(Setting.value).where(
+            Setting.org_id == principal.org_id,
+            Setting.key == "share_team_customers",
+            Setting.archived.is_(False),
+        )
     ).scalar_one_or_none()
     scopes = held(connection, principal.org_id, principal.person_id)
     prefix = "lead:" if shares is False else "team:"

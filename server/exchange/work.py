@@ -70,7 +70,9 @@ class Row:
 
 
 # Statements of every exchange are built once: SQLAlchemy takes longer to build one than SQLite to run it.
-_SETTINGS = select(Setting.key, Setting.value).where(Setting.org_id == bindparam("org"))
+_SETTINGS = select(Setting.key, Setting.value).where(
+    Setting.org_id == bindparam("org"), Setting.archived.is_(False)
+)
 _VISIT_KINDS = select(VisitKind.code, VisitKind.min_minutes).where(VisitKind.org_id == bindparam("org"))
 _ZONE = select(Organisation.time_zone).where(Organisation.id == bindparam("org"))
 _POSITIONS_OF = select(func.sum(RepDay.in_person), func.sum(RepDay.no_position)).where(
@@ -545,6 +547,8 @@ class Work:
         if row.kind.name == "setting":
             shared = self.shares_customers
             self.settings[entity.values["key"]] = entity.values.get("value")
+            if entity.archived:
+                del self.settings[entity.values["key"]]
             self.sharing_changed |= shared != self.shares_customers
 
     def remake(self, kind: str, row: Mapping[str, Any], **values: Any) -> dict[str, Any]:

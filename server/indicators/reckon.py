@@ -118,7 +118,9 @@ def open_book(connection: Connection, org_id: str, as_of: datetime) -> Book:
     book.parents = parents_of(connection, org_id)
     book.settings = {
         row.key: row.value
-        for row in connection.execute(select(Setting.key, Setting.value).where(Setting.org_id == org_id))
+        for row in connection.execute(
+            select(Setting.key, Setting.value).where(Setting.org_id == org_id, Setting.archived.is_(False))
+        )
     }
     rows = connection.execute(
         select(IndicatorScheme.__table__).where(

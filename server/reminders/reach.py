@@ -99,7 +99,9 @@ def owe(
 def silence_of(connection: Connection, org_id: str) -> timedelta:
     """After which silence of all devices other channels take over in an organisation, unless somebody set their own."""
     found = connection.execute(
-        select(Setting.value).where(Setting.org_id == org_id, Setting.key == SETTING)
+        select(Setting.value).where(
+            Setting.org_id == org_id, Setting.key == SETTING, Setting.archived.is_(False)
+        )
     ).scalar_one_or_none()
     if (
         isinstance(found, int | float)

@@ -1296,6 +1296,11 @@ def test_teams_that_stop_sharing_take_their_customers_back_and_give_them_again(s
     assert held(rob) == {mine} and len(held(mia)) == 3
     world.change("setting", "sharing", value=True)
     assert held(rob) == held(mia) == {mine, hers, world.ids["New"]}
+    world.change("setting", "sharing", value=False)
+    assert held(rob) == {mine}
+    assert world.write(Change("setting", world.ids["sharing"], "archive"))[0]["status"] == "applied"
+    listed = world.get("rob", "/api/customers").json["items"]
+    assert {item["id"] for item in listed} == held(rob) == held(mia), "what is archived is not set"
     fresh = world.phone("rob")
     assert held(fresh) == held(rob)
     with world.app.app_context(), reading() as connection:
