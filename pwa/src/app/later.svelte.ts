@@ -59,11 +59,21 @@ class LaterScreens {
     return Object.hasOwn(LOADS, name);
   }
 
-  /** Fetches what a role will want, once the first screen stands. */
+  /** Fetches what a role will want, once the first screen stands: one after the other, so that a tap gets in between. */
   prepare(names: Later[]): void {
-    const begin = () => names.forEach((name) => this.#asked.has(name) || void this.#fetch(name));
-    if ('requestIdleCallback' in window) requestIdleCallback(begin, { timeout: 5000 });
-    else setTimeout(begin, 2000);
+    const left = names.filter((name) => !this.#asked.has(name));
+    const next = () => {
+      const name = left.shift();
+      if (name === undefined) return;
+      const fetched = this.#asked.has(name) ? Promise.resolve() : this.#fetch(name);
+      void fetched.then(() => this.#whenIdle(next, 1000));
+    };
+    this.#whenIdle(next, 5000);
+  }
+
+  #whenIdle(work: () => void, patienceMs: number): void {
+    if ('requestIdleCallback' in window) requestIdleCallback(work, { timeout: patienceMs });
+    else setTimeout(work, patienceMs / 5);
   }
 
   async #fetch(name: Later): Promise<void> {

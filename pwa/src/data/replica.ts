@@ -63,8 +63,11 @@ export function keyOf(kind: string, id: Id): string {
   return `${kind} ${id}`;
 }
 
-/** Rows not held before are bound into sheaves from `least` of a kind in one page on; more than `most` make a record slow. */
-export const SHEAVES = { least: 20, most: 40 };
+/**
+ * Rows not held before are bound into sheaves from `least` of a kind in one page on; more than `most` make a record slow,
+ * more than some `atOnce` a tap wait.
+ */
+export const SHEAVES = { least: 20, most: 40, atOnce: 4 };
 
 /**
  * The phone's copy of what the server lets its person see. Disposable: whatever is wrong with it, it is deleted
@@ -221,16 +224,31 @@ export class Replica extends Dexie {
       if (same) same.push(row);
       else kinds.set(row.kind, [row]);
     }
-    const sheaves: Sheaf[] = [];
+    const sheaves: Row[][] = [];
     const loose: Row[] = [];
     for (const same of kinds.values()) {
       if (same.length < SHEAVES.least) loose.push(...same);
       else
         for (let at = 0; at < same.length; at += SHEAVES.most)
-          sheaves.push(bound(same.slice(at, at + SHEAVES.most)));
+          sheaves.push(same.slice(at, at + SHEAVES.most));
     }
-    await this.sheaves.bulkAdd(sheaves);
     await this.rows.bulkPut(loose);
+    for (let at = 0; at < sheaves.length; at += SHEAVES.atOnce)
+      await this.addApart(sheaves.slice(at, at + SHEAVES.atOnce));
+  }
+
+  /**
+   * Adds sheaves to the transaction under way and waits until they lie there, so that a tap gets in between. By the
+   * browser's own hand: Dexie would note each of their keys for live queries, which nothing here asks.
+   */
+  private addApart(sheaves: Row[][]): PromiseLike<unknown> {
+    const store = Dexie.currentTransaction.idbtrans.objectStore('sheaves');
+    const asked = sheaves.map((rows) => store.add(bound(rows)));
+    const last = asked.at(-1)!;
+    return new Dexie.Promise((resolve, reject) => {
+      last.onsuccess = resolve;
+      last.onerror = () => reject(last.error);
+    });
   }
 
   /**
