@@ -70,19 +70,25 @@ def following(kind: str, values: Mapping[str, Any], zone: tzinfo, now: datetime)
     return Change(kind, member(place["id"], number), "create", new)
 
 
-def go_on(connection: Connection, org_id: str, due: Collection[Mapping[str, Any]], now: datetime) -> None:
-    """Make what these reminders (`rules.SERVERS_OWN`) say is to be made, and take back what of ended series there is."""
+def go_on(connection: Connection, org_id: str, due: Collection[Mapping[str, Any]], now: datetime) -> set[str]:
+    """Make what these reminders (`rules.SERVERS_OWN`) say is to be made, and take back what of ended series there is.
+
+    Returns those that wait: nothing is made for who has left, so that nobody who takes their work over finds a heap of it.
+    """
     things = {kind: _things(connection, org_id, kind, due) for kind in MODELS}
     zones = _zones(connection, org_id, things)
     changes: dict[str, Change] = {}
+    wait: set[str] = set()
     for row in due:
         kind = row["about_kind"]
         values = things[kind].get(row["about_id"])
         if values is None:
             continue
         if row["rule"] == "repeat":
-            made = following(kind, values, zones.get(values[WHOSE[kind]], UTC), now)
-            if made is not None:
+            zone = zones.get(values[WHOSE[kind]])
+            if zone is None:
+                wait.add(row["id"])
+            elif (made := following(kind, values, zone, now)) is not None:
                 changes[made.entity] = made
         else:
             changes |= {each.entity: each for each in _taken_back(connection, org_id, kind, values)}
@@ -97,6 +103,7 @@ def go_on(connection: Connection, org_id: str, due: Collection[Mapping[str, Any]
                 receipt["status"] == "parked"
             ):  # kept where administrators see it; the others of the batch stand
                 log.error("the next of a series was not taken: %s %s", change.entity, receipt["code"])
+    return wait
 
 
 def _things(
@@ -126,10 +133,13 @@ def _there(connection: Connection, org_id: str, changes: Mapping[str, Change]) -
 def _zones(
     connection: Connection, org_id: str, things: Mapping[str, Mapping[str, Mapping[str, Any]]]
 ) -> dict[str, tzinfo]:
+    """Of those of these people who are here."""
     people = {values[WHOSE[kind]] for kind, some in things.items() for values in some.values()}
     if not people:
         return {}
-    rows = select(Person.id, Person.time_zone).where(Person.org_id == org_id, Person.id.in_(people))
+    rows = select(Person.id, Person.time_zone).where(
+        Person.org_id == org_id, Person.id.in_(people), Person.active
+    )
     return {person: zone_of(name) or UTC for person, name in connection.execute(rows)}
 
 

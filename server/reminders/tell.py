@@ -47,6 +47,7 @@ MOST_AT_ONCE = 500
 PUT_OFF = timedelta(hours=1)
 """What cannot be told is tried again after this, so that it holds nothing else up."""
 
+A_DAY = timedelta(days=1)
 SOON = timedelta(minutes=5)
 """What falls due this soon after something that is told now is told with it: one notice instead of two."""
 
@@ -122,8 +123,9 @@ def tell_within(
         return 0
     own = [row for row in found if row["rule"] in rules.SERVERS_OWN]
     if own:
-        go_on(connection, org_id, own, now)
-        _mark_told(connection, org_id, dict.fromkeys(row["id"] for row in own))
+        wait = go_on(connection, org_id, own, now)
+        _mark_told(connection, org_id, dict.fromkeys(row["id"] for row in own if row["id"] not in wait))
+        _look_again(connection, org_id, dict.fromkeys(wait, now + A_DAY))
     due = [row for row in found if row["rule"] not in rules.SERVERS_OWN]
     if not due:
         return len(found)
@@ -168,15 +170,7 @@ def tell_within(
             owe(connection, org_id, readers_of, names, now)
     of_reminder = {each.reminder: notices[reader].entity for reader, some in told.items() for each in some}
     _mark_told(connection, org_id, {reminder: of_reminder.get(reminder) for reminder in done})
-    if later:
-        rows = [{"reminder": reminder, "at": at} for reminder, at in sorted(later.items())]
-        connection.execute(
-            update(Reminder)
-            .where(Reminder.org_id == org_id, Reminder.id == bindparam("reminder"))
-            .values(due_at=bindparam("at"))
-            .execution_options(synchronize_session=False),
-            rows,
-        )
+    _look_again(connection, org_id, later)
     return len(due) + len(own)
 
 
@@ -197,15 +191,25 @@ def _mark_told(connection: Connection, org_id: str, notices: Mapping[str, str | 
     )
 
 
+def _look_again(connection: Connection, org_id: str, later: Mapping[str, datetime]) -> None:
+    """These reminders are looked at again at these instants."""
+    if not later:
+        return
+    connection.execute(
+        update(Reminder)
+        .where(Reminder.org_id == org_id, Reminder.id == bindparam("reminder"))
+        .values(due_at=bindparam("at"))
+        .execution_options(synchronize_session=False),
+        [{"reminder": reminder, "at": at} for reminder, at in sorted(later.items())],
+    )
+
+
 def _put_off(org_id: str, now: datetime) -> None:
     """Look at the first that is due again later."""
     with writing() as connection:
+        lock_head(connection, org_id)
         for row in _due(connection, org_id, now, 1):
-            connection.execute(
-                update(Reminder)
-                .where(Reminder.org_id == org_id, Reminder.id == row["id"], Reminder.state == "waiting")
-                .values(due_at=now + PUT_OFF)
-            )
+            _look_again(connection, org_id, {row["id"]: now + PUT_OFF})
 
 
 def _due(connection: Connection, org_id: str, now: datetime, most: int) -> list[dict[str, Any]]:

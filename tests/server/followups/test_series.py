@@ -325,6 +325,34 @@ def test_whoever_takes_the_rule_away_ends_the_series_with_what_was_made_meanwhil
     assert office.checked()
 
 
+def test_a_series_waits_while_nobody_is_there_and_goes_on_with_whoever_takes_it_over(office: Office) -> None:
+    first = office.promise(repeat="FREQ=DAILY")
+    office.world.change("person", "rob", active=False)
+    for days in range(5):
+        while office.tell(london(15, 1, days=days)):
+            pass
+    assert len(office.rows(FollowUp)) == 1
+    over = [
+        {"field": "owner_id", "op": "set", "old": office.world.ids["rob"], "new": office.world.ids["ria"]}
+    ]
+    (receipt,) = office.mia.push(office.mia.mutation("follow_up", first, "update", over, base=2**40))
+    assert receipt["status"] == "applied"
+    while office.tell(london(15, 1, days=5)):
+        pass
+    one, two = sorted(office.rows(FollowUp), key=lambda row: str(row["due_date"]))
+    assert (one["owner_id"], two["owner_id"], two["due_date"]) == (office.world.ids["ria"],) * 2 + (day(6),)
+    assert office.checked()
+
+
+def test_whoever_comes_back_finds_their_series_going_on(office: Office) -> None:
+    office.promise(repeat="FREQ=DAILY")
+    office.world.change("person", "rob", active=False)
+    office.tell(london(15, 1))
+    office.world.change("person", "rob", active=True)
+    office.tell(london(15, 2, days=1))
+    assert [each["due_date"] for each in held(office)] == [day(0), day(2)]
+
+
 def test_the_owner_of_the_last_is_the_owner_of_the_next(office: Office) -> None:
     first = office.promise(repeat="FREQ=WEEKLY")
     over = [
