@@ -195,8 +195,10 @@ def _date(text: str | None) -> date | None:
 
 def scores_of(book: Book, people: Sequence[Rated], period: Period) -> dict[str, Score]:
     """Person -> score in a period, from sums; who has no scheme has none. Readings carry no evidence."""
-    held = {person.id: book.scheme_in(person.role, person.team_id, period) for person in people}
-    rated = [person for person in people if held[person.id]]
+    # Of a thousand people many have the same team, the same zone and the same scheme: each is looked up once.
+    groups = {(person.role, person.team_id) for person in people}
+    held = {group: book.scheme_in(*group, period) for group in groups}
+    rated = [person for person in people if held[person.role, person.team_id]]
     schemes = {one.scheme.id: one.scheme for one in held.values() if one}
     if not rated:
         return {}
@@ -205,22 +207,30 @@ def scores_of(book: Book, people: Sequence[Rated], period: Period) -> dict[str, 
     for one in schemes.values():
         for each in one.indicators:
             spans[each.source].add(periods[one.id][each.code])
-    todays = {person.id: day_of(book.as_of, person.zone) for person in rated}
+    zones = {zone: day_of(book.as_of, zone) for zone in {person.zone for person in rated}}
+    todays = {person.id: zones[person.zone] for person in rated}
     facts = {span: quick(book.connection, book.org_id, todays, span, book.as_of) for span in spans["facts"]}
     values = _values(book, todays, spans["values"]) if spans["values"] else {}
     wanted = _wanted(book, IndicatorTarget.person_id, todays.keys())
+    sources = {
+        identity: [
+            (each, periods[identity][each.code], facts.get(periods[identity][each.code], {}))
+            for each in one.indicators
+        ]
+        for identity, one in schemes.items()
+    }
     found = {}
     spread: Spread = {}
     for person in rated:
-        by = held[person.id]
+        by = held[person.role, person.team_id]
         assert by is not None
         own = periods[by.scheme.id]
         actuals: dict[str, Actual] = {}
-        for each in by.scheme.indicators:
+        for each, span, measured in sources[by.scheme.id]:
             if each.source == "values":
-                actuals[each.code] = of_values(each, values.get(person.id, ()), own[each.code])
+                actuals[each.code] = of_values(each, values.get(person.id, ()), span)
             else:
-                actuals[each.code] = facts[own[each.code]][person.id][each.code]
+                actuals[each.code] = measured[person.id][each.code]
         targets = _targets(book, by.scheme, own, wanted.get(person.id, {}), person, spread)
         found[person.id] = score(by.scheme, period, own, targets, actuals)
     return found
