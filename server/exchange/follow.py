@@ -67,7 +67,7 @@ def judge_visit(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> N
         declined=told if decided.get("verdict") == "decline" else None,
         amended=sorted({name for fields in (clock.get("amended") or {}).values() for name in fields}),
         after_deactivation=bool(clock.get("after_deactivation")),
-        no_position_habit=_is_habit(work, values, settings.no_position_share),
+        no_position_habit=_is_habit(work, values, clock, settings),
     )
     day = conclusions["day"]
     at = datetime.fromisoformat(conclusions["check_in_at"]) if conclusions["check_in_at"] else written
@@ -234,16 +234,22 @@ def _number(work: Work, name: str, default: Any) -> Any:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else default
 
 
-def _is_habit(work: Work, values: Mapping[str, Any], limit: float) -> bool:
-    """Whether visits without any position are this rep's habit: more than the set share of the last 30 days' visits.
+def _is_habit(
+    work: Work, values: Mapping[str, Any], clock: Mapping[str, Any], settings: rules.Settings
+) -> bool:
+    """Whether visits without any position are this rep's habit: more than the set share of those of the 30 days before.
 
-    Asked only for a visit in person that has none itself; counted over what was stored before this exchange.
+    Asked only for a visit in person that has none itself.
     """
     fixes = (values.get("check_in_fix"), values.get("check_in_best_fix"))
     if values.get("mode") != "in_person" or any(map(rules.is_position, fixes)):
         return False
-    in_person, without = work.positions_of(values["rep_id"])
-    return in_person >= HABIT_VISITS and without > limit * in_person
+    if not values.get("check_in") or "check_in" not in clock:
+        return False
+    zone = rules.zone_of(values["check_in"]["zone"]) or rules.zone_of(settings.zone) or UTC
+    day = rules.day_of(datetime.fromisoformat(clock["check_in"]["best"]), zone)
+    in_person, without = work.positions_before(values["rep_id"], day)
+    return in_person >= HABIT_VISITS and without > settings.no_position_share * in_person
 
 
 def _clock(clock: dict[str, Any]) -> dict[str, Any]:

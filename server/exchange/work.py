@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from server.people.model import Grant, Organisation, Setting
 from server.people.rules import LEADERS, above
 from server.reminders import schedule
 from server.visits.model import RepDay, VisitKind, VisitPhoto
+from server.visits.rules import is_position
 from sync.clock import best_time
 from sync.mutation import Author, Moment, Mutation, moment_of
 from sync.reconcile import Entity
@@ -76,7 +77,10 @@ _SETTINGS = select(Setting.key, Setting.value).where(
 _VISIT_KINDS = select(VisitKind.code, VisitKind.min_minutes).where(VisitKind.org_id == bindparam("org"))
 _ZONE = select(Organisation.time_zone).where(Organisation.id == bindparam("org"))
 _POSITIONS_OF = select(func.sum(RepDay.in_person), func.sum(RepDay.no_position)).where(
-    RepDay.org_id == bindparam("org"), RepDay.rep_id == bindparam("rep"), RepDay.day >= bindparam("since")
+    RepDay.org_id == bindparam("org"),
+    RepDay.rep_id == bindparam("rep"),
+    RepDay.day >= bindparam("since"),
+    RepDay.day < bindparam("day"),
 )
 _TOLD = select(Position.scope, Position.kind, Position.id).where(
     Position.org_id == bindparam("org"),
@@ -165,7 +169,7 @@ class Work:
         self._scopes: dict[str, frozenset[str]] = {}
         self._held_once: dict[tuple[str | None, str], bool] = {}
         self._batches: dict[int, Mapping[str, Any] | None] = {}
-        self._positions_of: dict[str, tuple[int, int]] = {}
+        self._positions_of: dict[tuple[str, str], tuple[int, int]] = {}
         self._zone: str | None = None
         self._settings: dict[str, Any] | None = None
         self._visit_kinds: dict[str, Mapping[str, Any]] | None = None
@@ -328,14 +332,24 @@ class Work:
             self._visit_kinds = {row.code: row.min_minutes for row in rows}
         return self._visit_kinds.get(code) if code else None
 
-    def positions_of(self, rep_id: str) -> tuple[int, int]:
-        """A rep's visits in person of the last 30 days before receipt, and how many of them have no position."""
-        if rep_id not in self._positions_of:
-            since = (self.received_at - timedelta(days=30)).date().isoformat()
-            about = {"org": self.org_id, "rep": rep_id, "since": since}
+    def positions_before(self, rep_id: str, day: str) -> tuple[int, int]:
+        """A rep's visits in person of the 30 days before a day, and how many of them have no position: what is stored, and
+        what this exchange makes of it. So it is the same whether the days came one by one or all at once."""
+        first = date.fromisoformat(day)
+        since = (first - min(timedelta(days=30), first - date.min)).isoformat()
+        if (rep_id, day) not in self._positions_of:
+            about = {"org": self.org_id, "rep": rep_id, "since": since, "day": day}
             found = self.connection.execute(_POSITIONS_OF, about).one()
-            self._positions_of[rep_id] = (int(found[0] or 0), int(found[1] or 0))
-        return self._positions_of[rep_id]
+            self._positions_of[rep_id, day] = (int(found[0] or 0), int(found[1] or 0))
+        in_person, without = self._positions_of[rep_id, day]
+        for (kind, _), row in self.rows.items():
+            if kind != "visit" or row.entity is None or not since <= (row.columns.get("day") or "") < day:
+                continue
+            for entity, sign in ((row.entity, 1), (row.was, -1)):
+                if entity is not None and entity.values["rep_id"] == rep_id:
+                    in_person += sign * _in_person(entity.values)
+                    without += sign * (_in_person(entity.values) and _without_position(entity.values))
+        return in_person, without
 
     def organisation_zone(self) -> str:
         """The organisation's own time zone."""
@@ -882,6 +896,15 @@ def _changes(before: Entity, after: Entity) -> dict[str, list[Any]]:
     if before.archived != after.archived:
         found["archived"] = [before.archived, after.archived]
     return found
+
+
+def _in_person(visit: Mapping[str, Any]) -> bool:
+    """Whether a visit took place, or takes place, in person."""
+    return visit.get("mode") == "in_person" and visit.get("status") in {"open", "done"}
+
+
+def _without_position(visit: Mapping[str, Any]) -> bool:
+    return not any(map(is_position, (visit.get("check_in_fix"), visit.get("check_in_best_fix"))))
 
 
 def written_at(at: Moment, sent: Moment, received_at: datetime) -> datetime:

@@ -1,7 +1,14 @@
 """What follows a visit inside its transaction: conclusions that need more than the visit itself."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import time_machine
+from sqlalchemy import select
+
+from server.db import reading
+from server.exchange.check import check
+from server.visits.model import Visit
 from tests.world import World, ago
 
 
@@ -24,6 +31,38 @@ def test_visits_without_a_position_become_a_review_once_they_are_a_habit(world: 
         rep for rep in world.get("mia", "/api/board").json["reps"] if rep["person"]["id"] == world.ids["rob"]
     ]
     assert line["no_position_share"] == 1
+
+
+def test_a_habit_is_the_same_whether_the_days_come_one_by_one_or_all_at_once(world: World) -> None:
+    """Three weeks of two visits a day without a position: the first five days make the ten that a habit needs."""
+    shop = world.customer("Shop")
+    morning = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    found = []
+    for who in ("rob", "ria"):
+        phone, at_once = world.phone(who), who == "ria"
+        written = []
+        for number in range(42):
+            began = morning + timedelta(days=number // 2, hours=number % 2)
+            ended = began + timedelta(minutes=40)
+            visit = phone.check_in(shop, began, check_in_fix={"none": "denied"})
+            written += [visit, phone.check_out(visit["entity"], ended)]
+            if not at_once:
+                with time_machine.travel(ended, tick=False):
+                    phone.push(*written[-2:])
+        if at_once:
+            with time_machine.travel(morning + timedelta(days=21), tick=False):
+                phone.push(*written)
+        with world.app.app_context(), reading() as connection:
+            rows = connection.execute(
+                select(Visit.day, Visit.valid)
+                .where(Visit.org_id == world.org, Visit.rep_id == world.ids[who])
+                .order_by(Visit.at)
+            )
+            found.append([tuple(row) for row in rows])
+    assert found[0] == found[1]
+    assert [valid for _, valid in found[0]] == [True] * 10 + [False] * 32
+    with world.app.app_context(), reading() as connection:
+        assert check(connection, world.org) == []
 
 
 def test_half_the_visits_without_a_position_are_no_habit_yet(world: World) -> None:
