@@ -68,6 +68,15 @@ describe('views are the replica plus what is unacknowledged', () => {
             }
             expect(phone.desk.model.value('visit', `v${i}`)?.data).toEqual(expected);
           }
+          const { model } = phone.desk;
+          const one = (id: string) => ({
+            id,
+            ...model.value('visit', id)!,
+            receipt: model.receipt('visit', id),
+          });
+          expect(model.records('visit', () => true)).toEqual(
+            [...model.ids('visit')].map(one).map(({ version: _, ...rest }) => rest),
+          );
         }
         phone.close();
       }),

@@ -13,7 +13,8 @@ export { SaveError } from './types';
 export { start } from './start';
 
 /** Who is signed in; `acceptInvite` takes the secret of a one-time link instead of a password, `acceptUpload` that of a closed account. */
-export { session, signIn, signOut, acceptInvite, acceptUpload } from './session';
+export { session } from './session';
+export { signIn, signOut, acceptInvite, acceptUpload } from './entering';
 
 /** State of the exchange, and "try now" (a button, `online`, pull-down): resolves when that exchange ended. */
 export { syncState, syncNow } from './exchange';
