@@ -97,6 +97,19 @@ describe('the outbox', () => {
     phone.close();
   });
 
+  test('writes with strict durability, and has saved once the transaction is complete', async () => {
+    const phone = await Phone.make();
+    const begun = vi.spyOn(IDBDatabase.prototype, 'transaction');
+    const saving = phone.desk.outbox.write([change('v1', 'create', [])]);
+    expect(begun.mock.lastCall?.slice(1)).toEqual(['readwrite', { durability: 'strict' }]);
+    const writing = begun.mock.results.at(-1)!.value as IDBTransaction;
+    let complete = false;
+    writing.addEventListener('complete', () => (complete = true));
+    await saving;
+    expect(complete).toBe(true);
+    phone.close();
+  });
+
   test('of the first release is read and sent by this one', async () => {
     // As the first release wrote it, with none of the members that came later.
     const idb = await new Promise<IDBDatabase>((done) => {
