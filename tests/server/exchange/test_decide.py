@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +20,13 @@ from tests.commands import Commands
 from tests.world import PLACE, World, ago, fix
 
 FAR = (PLACE[0] + 0.05, PLACE[1])
+
+
+@pytest.fixture(autouse=True)
+def one_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test's instants lie exactly as far apart as it says, however long the machine takes from one to the next."""
+    now = datetime.now(UTC)
+    monkeypatch.setattr(f"{__name__}.ago", lambda **span: now - timedelta(**span))
 
 
 @pytest.fixture
