@@ -127,8 +127,9 @@ def _any(
     return found
 
 
-def _inside(column: Any, period: Period) -> tuple[Any, ...]:
-    return column >= period.starts_on.isoformat(), column < period.ends_on.isoformat()
+def _inside(column: Any, period: Period, since: str = "") -> tuple[Any, ...]:
+    # One bound below: of two, SQLite takes the first for its index, and walks through all days between them.
+    return column >= max(period.starts_on.isoformat(), since), column < period.ends_on.isoformat()
 
 
 def _visited(
@@ -173,8 +174,7 @@ def _leave_out(
                 select(FactDay.person_id, func.sum(FactDay.plans_ahead))
                 .where(
                     FactDay.org_id == org_id,
-                    *_inside(FactDay.day, period),
-                    FactDay.day >= today,
+                    *_inside(FactDay.day, period, today),
                     FactDay.plans_ahead > 0,
                 )
                 .group_by(FactDay.person_id)
@@ -187,8 +187,7 @@ def _leave_out(
             select(StoredFollowUp.owner_id, func.count())
             .where(
                 StoredFollowUp.org_id == org_id,
-                *_inside(StoredFollowUp.due_date, period),
-                StoredFollowUp.due_date >= (as_of.date() - timedelta(days=1)).isoformat(),
+                *_inside(StoredFollowUp.due_date, period, (as_of.date() - timedelta(days=1)).isoformat()),
                 StoredFollowUp.due_at > as_of,
                 StoredFollowUp.status == "open",
                 StoredFollowUp.archived.is_(False),

@@ -16,6 +16,7 @@ from server.db import reading
 from server.errors import Problem
 from server.fields import Text
 from server.indicators import scores
+from server.indicators.case import BadCase, scheme_of
 from server.indicators.periods import PERIODS
 
 blueprint = Blueprint(
@@ -43,6 +44,13 @@ class EvidenceQuery(PeriodQuery):
     """The same, of one reading."""
 
     indicator = Text(required=True, validate=validate.Length(1, 64))
+
+
+class Trial(ScoresQuery):
+    """A scheme's indicators and cap, as its proposal has them, and the period and team to try it on."""
+
+    indicators = fields.List(fields.Dict(keys=Text()), required=True)
+    cap = Text(load_default=None, allow_none=True)
 
 
 SCORE = (
@@ -94,6 +102,25 @@ def from_plan_to_outcome(principal: Principal, asked: dict[str, Any]) -> Respons
     """How many visits were planned, made, left a follow-up behind, brought an outcome."""
     with reading() as connection:
         return as_json(_found("team", scores.funnel, connection, principal, *_of_team(asked)))
+
+
+@blueprint.route("/trial", methods=["POST"])
+@blueprint.arguments(Trial)
+@blueprint.response(
+    200,
+    description='{"period", "team", "people", "unscored", "lowest", "highest", "grades": {grade: people}, "usual"}; people '
+    "have a total by this scheme, unscored have none",
+)
+@blueprint.alt_response(404, description="NOT_FOUND: no such team, or not the reader's")
+@for_roles("manager", "administrator")
+def try_scheme(principal: Principal, asked: dict[str, Any]) -> Response:
+    """How the grades of a period would fall by a scheme that nobody proposed yet; nothing is kept"""
+    try:
+        scheme = scheme_of({"indicators": asked["indicators"], "cap": asked["cap"]})
+    except BadCase as error:
+        raise Problem(422, "INVALID", str(error), {error.path: [error.detail]}) from None
+    with reading() as connection:
+        return as_json(_found("team", scores.trial, connection, principal, scheme, *_of_team(asked)))
 
 
 @blueprint.route("/closings/<uuid:identity>", methods=["GET"])

@@ -21,8 +21,17 @@ from server.indicators.funnel import planned_to_outcome
 from server.indicators.honours import announced
 from server.indicators.model import IndicatorValue
 from server.indicators.periods import Period, period_of
-from server.indicators.reckon import Book, Rated, open_book, people_of, score_by, score_of_team, scores_of
-from server.indicators.score import NO_EVIDENCE, Indicator, Reading
+from server.indicators.reckon import (
+    Book,
+    Held,
+    Rated,
+    open_book,
+    people_of,
+    score_by,
+    score_of_team,
+    scores_of,
+)
+from server.indicators.score import NO_EVIDENCE, Indicator, Reading, Scheme
 from server.people.grant import parents_of
 from server.people.rules import below, led_by
 from server.visits.model import Visit
@@ -98,10 +107,48 @@ def table(
         "scores": rows,
         "team_score": of_team,
         "grades": {grade: graded[grade] for grade in USUAL},
-        "usual": {grade: [str(low), str(high)] for grade, (low, high) in USUAL.items()},
+        "usual": usual(),
         **places(book, principal, period),
         "honours": announced(book, period),
     }
+
+
+def trial(
+    connection: Connection,
+    principal: Principal,
+    scheme: Scheme,
+    kind: str,
+    day: date | None,
+    team: str | None,
+    now: datetime,
+) -> dict[str, Any] | None:
+    """How the scores of a period would fall by a scheme that holds for nobody yet, among the reps of a team, or of all whom
+    the reader leads; None for a team that one may not see. Nothing is kept, and closings are not looked at."""
+    teams = led(connection, principal, team)
+    if teams is None:
+        return None
+    book = open_book(connection, principal.org_id, now)
+    book.schemes = [Held(date.min, None, None, "", scheme)]
+    period = asked_period(book, kind, day)
+    people = rated(book, principal, teams, principal.role == "administrator" and team is None)
+    found = scores_of(book, people, period).values()
+    totals = sorted(score.total for score in found if score.total is not None)
+    graded = Counter(score.grade for score in found)
+    return {
+        "period": period.document(),
+        "team": team,
+        "people": len(totals),
+        "unscored": len(people) - len(totals),
+        "lowest": format(totals[0], "f") if totals else None,
+        "highest": format(totals[-1], "f") if totals else None,
+        "grades": {grade: graded[grade] for grade in USUAL},
+        "usual": usual(),
+    }
+
+
+def usual() -> dict[str, list[str]]:
+    """The usual shares as they travel."""
+    return {grade: [str(low), str(high)] for grade, (low, high) in USUAL.items()}
 
 
 def places(book: Book, principal: Principal, period: Period) -> dict[str, Any]:

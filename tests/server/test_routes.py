@@ -66,6 +66,7 @@ ALLOWED: dict[tuple[str, str], set[str] | None] = {
     ("/api/scores", "GET"): READERS,
     ("/api/scores/export", "GET"): READERS,
     ("/api/scores/funnel", "GET"): READERS,
+    ("/api/scores/trial", "POST"): {"manager", "administrator"},
     ("/api/scores/closings/<uuid:identity>", "GET"): READERS,
     ("/api/scores/<uuid:person>", "GET"): READERS,
     ("/api/scores/<uuid:person>/evidence", "GET"): READERS,
@@ -235,6 +236,9 @@ class Stage:
             hers = {"from": ours, "to": ours, "customers": [self.south["customer"], self.foreign["customer"]]}
             within = {"from": self.world.ids["ria"], "to": ours}  # the first one is answered
             return [within, {"from": theirs, "to": ours}, {"from": ours, "to": theirs}, hers]
+        if rule.rule == "/api/scores/trial":
+            scheme = {"indicators": [{"code": "valid_visits", "weight": "1"}]}
+            return [scheme, *(scheme | {"team": them["team"]} for them in (self.south, self.foreign))]
         if rule.rule in {"/api/values/import", "/api/targets/import"}:
             # What one sends of others comes back in the rows that are left out; its own test asks who is known.
             table = (

@@ -59,9 +59,10 @@ def _tables(url: str, reps: list[seed.Rep]) -> Iterator[tuple[Any, Iterable[dict
         FactDay.__table__,
         (
             {"org_id": org, "person_id": rep.id, "day": (today - timedelta(days=ago)).isoformat()}
-            | _sums(number, A_DAY)
+            | (_sums(number, A_DAY) if ago >= 0 else dict.fromkeys(SUMS, 0))
+            | {"planned": 1, "plans_ahead": 1, "due": 1, "due_open": 1 if ago <= 0 else 0}
             | {"customers": _customers(rep, ago) if 0 <= ago < 31 else []}
-            for ago in range(-3, DAYS)
+            for ago in range(-AHEAD + 1, DAYS)
             for number, rep in enumerate(reps)
         ),
     )
