@@ -66,9 +66,9 @@ class LaterScreens {
       const name = left.shift();
       if (name === undefined) return;
       const fetched = this.#asked.has(name) ? Promise.resolve() : this.#fetch(name);
-      void fetched.then(() => this.#whenIdle(next, 1000));
+      void fetched.then(() => this.#whenIdle(next, 100));
     };
-    this.#whenIdle(next, 5000);
+    this.#whenIdle(next, 3000);
   }
 
   #whenIdle(work: () => void, patienceMs: number): void {
