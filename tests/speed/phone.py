@@ -173,7 +173,9 @@ def _round(playwright: Playwright, profile: Path, url: str, place: dict[str, flo
     took["cold"] = _seen(page, "today")
 
     # A hand that has looked at the first screen for a moment: what it may open next has been fetched.
-    page.wait_for_function("() => performance.getEntriesByType('resource').some((one) => /Score-/.test(one.name))")
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some((one) => /Score-/.test(one.name))"
+    )
     page.wait_for_timeout(3000)
     page.get_by_role("link", name="Score").last.click()
     took["score"] = _seen(page, "score") - page.evaluate("__tapped")
