@@ -197,7 +197,9 @@ class Walk:
     def settle(self) -> None:
         """Until everything asked for has come and what moves has come to rest."""
         self.page.wait_for_load_state("networkidle")
-        self.page.evaluate("Promise.all(document.getAnimations().map(a => a.finished)).then(() => true)")
+        self.page.evaluate(
+            "Promise.allSettled(document.getAnimations().map(a => a.finished)).then(() => true)"
+        )
 
     def picture(self, name: str) -> None:
         """Saves what is in sight, unless other pictures are wanted."""
@@ -241,6 +243,15 @@ def rep(walk: Walk, *, offline: bool) -> None:
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     page.reload()
     walk.picture("today")
+    page.goto(f"{walk.demo.url}/score")
+    page.locator(".readings h3 button").first.click()
+    # One's own place and the periods before are read once the rest is painted.
+    page.locator(".rank").wait_for()
+    walk.picture("score")
+    page.goto(f"{walk.demo.url}/me/reminders")
+    page.get_by_role("checkbox").first.wait_for()
+    walk.picture("reminders")
+    page.goto(f"{walk.demo.url}/today")
     if offline:
         walk.browser.context.set_offline(True)
     walk.tap("button", "nearby")
@@ -282,6 +293,13 @@ def manager(walk: Walk, name: str) -> None:
     rows.nth(2).click()
     walk.page.locator("ol li").first.wait_for()
     walk.picture(f"{name}-rep")
+    walk.page.goto(f"{walk.demo.url}/scores")
+    walk.page.locator("tbody tr").first.wait_for()
+    walk.picture(name.replace("board", "scores"))
+    walk.page.goto(f"{walk.demo.url}/schemes")
+    walk.page.locator("main button").first.click()
+    walk.page.locator("select").first.select_option(index=0)
+    walk.picture(name.replace("board", "scheme"))
 
 
 def decisions_of_a_rep(walk: Walk, ids: dict[str, str]) -> None:
