@@ -1,6 +1,8 @@
 import { byteLength } from './outbox';
 import type { Reply, SyncAnswer, SyncRequest } from './wire';
 
+/** The one address that takes a packed body. */
+const PACKED = '/api/sync';
 const GZIP_FROM_BYTES = 1024;
 const PATIENCE_MS = 20_000;
 /** What is added to the patience per byte sent: 5 kB/s is a slow phone in a cellar. */
@@ -36,7 +38,7 @@ export async function ask(
     const text = JSON.stringify(options.body);
     bytes = byteLength(text);
     body = text;
-    if (bytes > GZIP_FROM_BYTES && typeof CompressionStream !== 'undefined') {
+    if (path === PACKED && bytes > GZIP_FROM_BYTES && typeof CompressionStream !== 'undefined') {
       body = await new Response(
         new Blob([text]).stream().pipeThrough(new CompressionStream('gzip')),
       ).arrayBuffer();
