@@ -26,7 +26,19 @@ settings.register_profile(
 settings.load_profile("rounds")
 
 
-LONGEST_FIRST = ("tests/faults", "tests/journeys", "tests/server/demo", "tests/server/test_serve.py")
+LONGEST_FIRST = (
+    "tests/faults",
+    "tests/journeys",
+    "tests/server/demo/test_run.py",
+    "tests/realdata",
+    "tests/server/exchange/test_contract.py",
+    "tests/server/exchange/test_rights.py",
+    "tests/server/test_serve.py",
+    "tests/server/exchange/test_check.py",
+    "tests/server/customers/test_import.py",
+    "tests/server/test_routes.py",
+    "tests/server/exchange",
+)
 """What takes minutes begins first, so that no worker is left alone with it at the end."""
 
 
