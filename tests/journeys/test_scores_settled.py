@@ -284,6 +284,10 @@ def test_a_scheme_out_of_a_template_is_seen_by_the_rep_before_it_holds(settling:
     ada.get_by_role("button", name="Bring to 100").click()
     expect(ada.get_by_text("Weights make 100.")).to_be_visible()
     assert faults(ada) == []
+    # Tried before it is proposed: nobody has anything but visits, of which no target is set.
+    ada.get_by_role("button", name="Try it on").click()
+    expect(ada.get_by_role("heading", name="by this scheme")).to_be_visible()
+    assert faults(ada) == []
     ada.get_by_role("button", name="Propose").click()
     entry = ada.get_by_role("listitem").filter(has_text="From next month")
     expect(entry).to_contain_text("proposed")

@@ -5,6 +5,7 @@
 import { derived, type Readable } from 'svelte/store';
 import { bestTime, dayIn, moment, zone } from './clock';
 import { needDesk, openDesk, save, ticks } from './desk';
+import { ask } from './http';
 import type { Model } from './model';
 import type { Honoured, PlaceLine, Standing } from './places';
 import { search, seen } from './reading';
@@ -218,6 +219,28 @@ export interface Funnel {
 }
 export function getFunnel(asked: PeriodAsked & { team?: Id }): Promise<Asked<Funnel>> {
   return seen<Funnel>(`/api/scores/funnel${search(asked)}`);
+}
+/** How a scheme would have graded; `people` have a total by it, `unscored` have none. */
+export interface Trial {
+  period: ServerScore['period'];
+  people: number;
+  unscored: number;
+  lowest: string | null;
+  highest: string | null;
+  grades: Record<string, number>;
+}
+/** Tries a scheme on a period at the server, which keeps nothing of it; null where it gives no answer. */
+export async function tryScheme(
+  indicators: Record<string, unknown>[],
+  { team, ...period }: PeriodAsked & { team?: Id },
+): Promise<Trial | null> {
+  try {
+    const body = { indicators, ...period, ...(team ? { team } : {}) };
+    const answer = await ask('POST', '/api/scores/trial', { body });
+    return answer.status === 200 ? (answer.body as Trial) : null;
+  } catch {
+    return null;
+  }
 }
 /** Address of the same table as CSV. */
 export const scoresCsv = (asked: PeriodAsked & { team?: Id }): string => `/api/scores/export${search(asked)}`;
