@@ -55,10 +55,9 @@ WATCH = """
     for (const [name, look] of Object.entries(looks))
       if (!(name in seen) && look()) {
         seen[name] = NaN;
-        // A message comes right after the paint, before any timer that the page may have set for then.
-        const { port1, port2 } = new MessageChannel();
-        port1.onmessage = () => (seen[name] = performance.now());
-        requestAnimationFrame(() => port2.postMessage(0));
+        // Right after the paint, before any timer that the page may have set for then.
+        const note = () => (seen[name] = performance.now());
+        requestAnimationFrame(() => scheduler.postTask(note, { priority: 'user-blocking' }));
       }
   };
   new MutationObserver(look).observe(document, { childList: true, subtree: true, characterData: true });
