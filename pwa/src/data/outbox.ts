@@ -482,8 +482,13 @@ export class Outbox extends Dexie {
     const rows = await this.drafts.bulkGet(keys);
     return new Map(rows.flatMap((row) => (row ? [[row.key, row] as const] : [])));
   }
+  /** Committed by its own word: a page that goes away the moment it was typed takes no answer any more. */
   async saveDraft(key: string, value: unknown): Promise<void> {
-    await this.drafts.put({ key, value: clean(value), at: Date.now() });
+    const writing = native(this).transaction('drafts', 'readwrite', { durability: 'strict' });
+    const over = finished(writing);
+    writing.objectStore('drafts').put({ key, value: clean(value), at: Date.now() });
+    writing.commit();
+    await over;
   }
   /** Changes a draft that is still there; one that has ended meanwhile does not come back. */
   async replaceDraft(key: string, value: unknown): Promise<void> {
