@@ -4,7 +4,7 @@
  * the real one at the other end of HTTP.
  */
 import Dexie from 'dexie';
-import { IDBFactory, IDBKeyRange } from 'fake-indexeddb';
+import { IDBFactory, IDBKeyRange, IDBObjectStore } from 'fake-indexeddb';
 import { vi } from 'vitest';
 import { claim, recallOffset } from '../src/data/clock';
 import { allRowsChanged, outboxChanged, type Desk } from '../src/data/desk';
@@ -287,16 +287,15 @@ export class Play {
     const at = claim(Date.now() + Number(step['at'] ?? 0) * 60_000);
     const wanted = { kind, entity, verb, base: shown?.version ?? 0, at, ops };
     if (step['storage'] === 'fails') {
-      const rows = outbox.table('mutations');
-      const full = () => {
+      const { add } = IDBObjectStore.prototype;
+      IDBObjectStore.prototype.add = () => {
         throw new DOMException('no room', 'QuotaExceededError');
       };
-      rows.hook('creating', full);
       const failed = await outbox.write([wanted]).then(
         () => false,
         () => true,
       );
-      rows.hook('creating').unsubscribe(full);
+      IDBObjectStore.prototype.add = add;
       if (!failed) throw new Error('saved without room');
       return;
     }

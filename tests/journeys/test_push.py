@@ -304,7 +304,7 @@ CHANGED = """async () => {
 }"""
 ALERT = """
     const [alert] = [...Services.wm.getEnumerator("alert:alert")];
-    return alert ? alert.document.getElementById("alertTitleLabel").value : "";
+    return alert?.document.getElementById("alertTitleLabel")?.value ?? "";  // a window may be there before its page is
 """
 PRESS = """
     const [alert] = [...Services.wm.getEnumerator("alert:alert")];

@@ -6,6 +6,7 @@ import type { InstallState, UpdateState } from './types';
 /** How often a page that stays open asks for a new version. */
 const LOOK_MS = 60 * 60_000;
 const FETCH_PATIENCE_MS = 20_000;
+const SAY_AGAIN_MS = 1_000;
 
 const updateStore = writable<UpdateState>({ available: false, offlineReady: false });
 /** A new version: shown as a quiet line, taken by `applyUpdate()` only. */
@@ -67,8 +68,17 @@ export async function applyUpdate(): Promise<void> {
   await flushDrafts();
   asked = true;
   const waiting = registration?.waiting ?? (await fetched());
-  if (waiting) waiting.postMessage({ type: 'SKIP_WAITING' });
-  else location.reload();
+  if (!waiting) {
+    location.reload();
+    return;
+  }
+  // Said again and again: a browser may hear it while the old worker is busy, and then look again only half a minute later.
+  const say = () => {
+    if (waiting.state === 'installed') waiting.postMessage({ type: 'SKIP_WAITING' });
+    else if (waiting.state !== 'activating') location.reload();
+  };
+  say();
+  setInterval(say, SAY_AGAIN_MS);
 }
 
 /** The new version's worker, once it is fetched; null when there is none or it takes too long. */
