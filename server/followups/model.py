@@ -30,7 +30,8 @@ class FollowUp(Synced, Model):
         ForeignKeyConstraint(["org_id", "visit_id"], ["visit.org_id", "visit.id"]),
         Index("ix_follow_up_owner", "org_id", "owner_id", "status", "due_date"),
         Index("ix_follow_up_customer", "org_id", "customer_id"),
-        Index("ix_follow_up_due", "org_id", "due_date", "id"),
+        # What scores ask of all that is due lies in the index itself.
+        Index("ix_follow_up_due", "org_id", "due_date", "id", "owner_id", "status", "archived", "due_at"),
         Index("ix_follow_up_owner_due", "org_id", "owner_id", "due_date"),
         Index(
             "ix_follow_up_done",

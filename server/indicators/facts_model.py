@@ -43,7 +43,7 @@ class FactDay(Sums, Model):
     visited on it, sorted."""
 
     __tablename__ = "fact_day"
-    __table_args__ = (Index("ix_fact_day", "org_id", "day"),)
+    __table_args__ = (Index("ix_fact_day", "org_id", "day", "person_id", "plans_ahead"),)
 
     org_id: Mapped[str] = mapped_column(Id, primary_key=True)
     person_id: Mapped[str] = mapped_column(Id, primary_key=True)

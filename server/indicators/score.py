@@ -65,15 +65,21 @@ def exact(part: Decimal | int, whole: Decimal | int = 1) -> Exact:
 
 def rounded(over: int, under: int, places: int = PLACES) -> Decimal:
     """A fraction (`under` > 0) to so many decimal places, half to even."""
-    by = _MOST_OFTEN if places == PLACES else 10**places
+    by, unit = _MOST_OFTEN if places == PLACES else _places(places)
+    if under == 1:
+        return over * by * unit
     # Half up: a half is added and what is left is cut off. Only where nothing is left it was a tie.
     whole, rest = divmod(2 * over * by + under, 2 * under)
     if not rest and whole % 2:
         whole -= 1
-    return Decimal(whole).scaleb(-places)
+    return whole * unit
 
 
-_MOST_OFTEN = 10**PLACES
+def _places(places: int) -> tuple[int, Decimal]:
+    return 10**places, Decimal(1).scaleb(-places)
+
+
+_MOST_OFTEN = _places(PLACES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def upgrade() -> None:
         sa.Column("customers", server.db.Json, nullable=False),
         sa.PrimaryKeyConstraint("org_id", "person_id", "day"),
     )
-    op.create_index("ix_fact_day", "fact_day", ["org_id", "day"], unique=False)
+    op.create_index("ix_fact_day", "fact_day", ["org_id", "day", "person_id", "plans_ahead"], unique=False)
 
     op.create_table(
         "fact_month",
@@ -838,7 +838,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "id"),
     )
     op.create_index("ix_follow_up_customer", "follow_up", ["org_id", "customer_id"], unique=False)
-    op.create_index("ix_follow_up_due", "follow_up", ["org_id", "due_date", "id"], unique=False)
+    op.create_index(
+        "ix_follow_up_due",
+        "follow_up",
+        ["org_id", "due_date", "id", "owner_id", "status", "archived", "due_at"],
+        unique=False,
+    )
     op.create_index("ix_follow_up_owner_due", "follow_up", ["org_id", "owner_id", "due_date"], unique=False)
     op.create_index(
         "ix_follow_up_done",
