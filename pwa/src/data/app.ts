@@ -7,6 +7,7 @@ import type { InstallState, UpdateState } from './types';
 const LOOK_MS = 60 * 60_000;
 const FETCH_PATIENCE_MS = 20_000;
 const SAY_AGAIN_MS = 1_000;
+const SAID_AT_MOST = 6;
 
 const updateStore = writable<UpdateState>({ available: false, offlineReady: false });
 /** A new version: shown as a quiet line, taken by `applyUpdate()` only. */
@@ -23,7 +24,7 @@ export async function watchApp(): Promise<void> {
   const workers = navigator.serviceWorker;
   hadController = workers.controller !== null;
   workers.addEventListener('controllerchange', () => {
-    if (asked) location.reload();
+    if (asked) reload();
     // Another tab took the new version: this page goes on with what it has loaded and says so.
     else if (hadController) updateStore.update((u) => ({ ...u, available: true }));
     hadController = true;
@@ -63,22 +64,35 @@ export async function watchApp(): Promise<void> {
   });
 }
 
+let reloading = false;
+
+/** Once: asked again, a browser begins again, and on a slow phone never ends. */
+function reload(): void {
+  if (reloading) return;
+  reloading = true;
+  location.reload();
+}
+
 /** Takes the new version and reloads once; drafts are written first, so no form loses a word. */
 export async function applyUpdate(): Promise<void> {
   await flushDrafts();
   asked = true;
   const waiting = registration?.waiting ?? (await fetched());
-  if (!waiting) {
-    location.reload();
-    return;
-  }
-  // Said again and again: a browser may hear it while the old worker is busy, and then look again only half a minute later.
+  if (!waiting) return reload();
+  // Said again: a browser may hear it while the old worker is busy, and look again half a minute later. If it still does
+  // not listen the page is loaded anew, once: nothing holds the old worker then.
+  let times = SAID_AT_MOST;
   const say = () => {
-    if (waiting.state === 'installed') waiting.postMessage({ type: 'SKIP_WAITING' });
-    else if (waiting.state !== 'activating') location.reload();
+    if (waiting.state === 'activating') return;
+    if (waiting.state === 'installed' && times-- > 0) {
+      waiting.postMessage({ type: 'SKIP_WAITING' });
+      return;
+    }
+    clearInterval(timer);
+    reload();
   };
+  const timer = setInterval(say, SAY_AGAIN_MS);
   say();
-  setInterval(say, SAY_AGAIN_MS);
 }
 
 /** The new version's worker, once it is fetched; null when there is none or it takes too long. */
