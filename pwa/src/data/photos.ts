@@ -54,6 +54,8 @@ interface Known {
 }
 
 let owner: Desk | null = null;
+/** Whether the owner's queue has been read. */
+let read = false;
 const known = new Map<string, Known>();
 const changed = writable(0);
 const touch = () => changed.update((n) => n + 1);
@@ -73,7 +75,15 @@ export function photosOf(visit: Id): Readable<VisitPhoto[]> {
 
 function shown(sha256: string): VisitPhoto {
   const k = known.get(sha256);
-  if (!k) return { sha256, url: photoPath(sha256, true), state: 'stored', progress: 1, code: null };
+  // What does not wait here is with the server; but that has to be looked up first.
+  if (!k)
+    return {
+      sha256,
+      url: photoPath(sha256, true),
+      state: read ? 'stored' : 'unread',
+      progress: 1,
+      code: null,
+    };
   const state = k.state === 'waiting' ? (k.sending ? 'sending' : 'phone') : k.state;
   return {
     sha256,
@@ -212,6 +222,7 @@ export async function resumePhotos(): Promise<void> {
   if (desk !== owner) {
     for (const sha256 of [...known.keys()]) forget(sha256);
     owner = desk;
+    read = false;
     failures = 0;
     touch();
   }
@@ -232,6 +243,7 @@ export async function resumePhotos(): Promise<void> {
   if (openDesk() !== desk) return;
   for (const row of rows) remember(row);
   for (const sha256 of [...known.keys()]) if (!here.has(sha256)) forget(sha256);
+  read = true;
   touch();
   await desk.whole;
   await prunePhotos(desk, rows);
