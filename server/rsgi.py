@@ -58,15 +58,17 @@ class Rsgi:
         threads = self._exchanges if scope.path == EXCHANGE else self._others
         run = asyncio.get_running_loop().run_in_executor
         answer = _Answer(self._app)
-        first = await run(threads, answer.begin, environ_of(scope, body))
-        if answer.ended:
-            protocol.response_bytes(answer.status, answer.headers, first)
-            return
-        out = protocol.response_stream(answer.status, answer.headers)
-        piece = first
-        while piece:
-            await out.send_bytes(piece)
-            piece = await run(threads, answer.next)
+        try:
+            piece = await run(threads, answer.begin, environ_of(scope, body))
+            if answer.ended:
+                protocol.response_bytes(answer.status, answer.headers, piece)
+                return
+            out = protocol.response_stream(answer.status, answer.headers)
+            while piece:
+                await out.send_bytes(piece)
+                piece = await run(threads, answer.next)
+        finally:  # also of an answer whose reader is gone
+            await run(threads, answer.close)
 
     async def _body(self, scope: Any, protocol: Any) -> io.BytesIO | None:
         """What came of it; nothing of one that the app will refuse as too large; None of one that says no length.
@@ -119,9 +121,12 @@ class _Answer:
             if len(piece) >= PIECE:
                 return bytes(piece)
         self.ended = True
+        return bytes(piece)
+
+    def close(self) -> None:
+        """Let the app free what it holds for this answer."""
         if self._close is not None:
             self._close()
-        return bytes(piece)
 
     def _start(self, status: str, headers: list[tuple[str, str]], _error: Any = None) -> Any:
         self.status = int(status.partition(" ")[0])
@@ -129,7 +134,10 @@ class _Answer:
 
 
 def environ_of(scope: Any, body: io.BytesIO) -> dict[str, Any]:
-    """The request as WSGI has it (PEP 3333): text of the wire is Latin-1."""
+    """The request as WSGI has it (PEP 3333): text of the wire is Latin-1.
+
+    A header with an underscore in its name is left out: it would pass for the one with a hyphen that a proxy has written.
+    """
     host, port = _address(scope.server)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope.method,
@@ -151,6 +159,8 @@ def environ_of(scope: Any, body: io.BytesIO) -> dict[str, Any]:
     if scope.authority:  # of HTTP/2, which has no Host
         environ["HTTP_HOST"] = scope.authority
     for name, value in scope.headers.items():
+        if "_" in name:
+            continue
         key = name.upper().replace("-", "_")
         key = key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
         between = "; " if key == "HTTP_COOKIE" else ","
