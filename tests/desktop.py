@@ -25,7 +25,7 @@ OBJECT = "/org/freedesktop/Notifications"
 FIXED = {"y": "B", "b": "I", "n": "h", "q": "H", "i": "i", "u": "I", "x": "q", "t": "Q", "d": "d"}
 ALIGN = {**{code: struct.calcsize(form) for code, form in FIXED.items()}, "g": 1, "v": 1, "(": 8, "{": 8}
 SERVICE = ":1.1"
-BY_PERSON, BY_CALL = 2, 3
+BY_CALL = 3
 """Why a notice closed, as the specification numbers it."""
 
 
@@ -69,19 +69,18 @@ class Desktop:
             return list(self._shown.values())
 
     def click(self, notice: Shown, word: str | None = None) -> None:
-        """Press a notice, or the button of it that says `word`; it is gone then, as on a phone."""
+        """Press a notice, or the button of it that says `word`; it stays until the worker takes it away, as on a phone."""
         key = "default"
         if word is not None:
             key = next(key for key, said in notice.actions.items() if said == word)
         with self._lock:
             self._signal("ActionInvoked", "us", notice.id, key)
-            self._take_away(notice.id, BY_PERSON)
 
     # -- the service ----------------------------------------------------------------------------------------------------
 
-    def _take_away(self, notice: int, why: int) -> None:
+    def _take_away(self, notice: int) -> None:
         if self._shown.pop(notice, None):
-            self._signal("NotificationClosed", "uu", notice, why)
+            self._signal("NotificationClosed", "uu", notice, BY_CALL)
 
     def _notify(self, said: list[Any]) -> int:
         _, replaces, _, title, body, actions, *_ = said
@@ -105,7 +104,7 @@ class Desktop:
                     return "u", (self._notify(said),)
                 case "CloseNotification":
                     with self._lock:
-                        self._take_away(said[0], BY_CALL)
+                        self._take_away(said[0])
                     return "", ()
         if to == BUS:
             match member:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -88,6 +89,7 @@ def test_what_an_answer_holds_is_freed_when_its_reader_is_gone() -> None:
 
         return Response(pieces())
 
-    with pytest.raises(ConnectionError):
-        asyncio.run(Rsgi(app).__rsgi__(scope(("host", "here")), Gone()))
+    # A thread of its own: a browser that is driven has its loop in this one.
+    with ThreadPoolExecutor(1) as thread, pytest.raises(ConnectionError):
+        thread.submit(asyncio.run, Rsgi(app).__rsgi__(scope(("host", "here")), Gone())).result()
     assert ended == [True]
