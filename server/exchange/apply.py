@@ -22,7 +22,7 @@ from server.db import add, is_busy, writing
 from server.exchange import goals
 from server.exchange.decide import carry_out, weigh
 from server.exchange.documents import Device, Item
-from server.exchange.follow import FOLLOWS
+from server.exchange.follow import FOLLOWS, ask_habits_anew
 from server.exchange.kinds import WRITABLE
 from server.exchange.merge import suggest_merges
 from server.exchange.model import Batch, Client, Journal
@@ -198,6 +198,7 @@ def write(
     journal = _settle_all(work, fresh, client["id"], head, internal=internal, unknown=unknown)
     if work.placed:
         suggest_merges(work)
+    ask_habits_anew(work)
     work.flush()
     if work.team_moves:
         tell_new_leads(work)

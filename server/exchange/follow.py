@@ -23,7 +23,8 @@ RULE_SETTINGS = ("min_note_chars", "backfill_limit_h", "no_position_share")
 """Settings of an organisation that the rules of visits take; each a number."""
 
 HABIT_VISITS = 10
-"""Fewer visits in person than this make no habit."""
+"""Fewer visits without a position than this make no habit. Those with one do not count towards it: a visit more that shows
+its place never puts another in review."""
 
 SAYING_WHERE = frozenset({"name", "lat", "lon"})
 
@@ -93,6 +94,26 @@ def judge_visit(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> N
     }
 
 
+def ask_habits_anew(work: Work) -> None:
+    """Look again at the visits without a position on the days after those of which this transaction changed how many there
+    are: so it is the same in whatever order the days came in."""
+    changed = work.changed_positions()
+    if not changed:
+        return
+    settings = _settings(work)
+    found: dict[tuple[str, str], bool] = {}
+    for row in work.without_position_after(changed):
+        values, server, day = row.values(), row.columns["server"], row.columns["day"]
+        key = (values["rep_id"], day)
+        if key not in found:
+            found[key] = _has_habit(work, *key, settings)
+        anew = rules.with_habit(server, values["status"], found[key])
+        if anew != server:
+            row.columns = {**row.columns, "server": anew, "valid": anew["valid"], "trust": anew["trust"]}
+            row.changed = True
+            work.rep_days.add(key)
+
+
 def redraw_audiences(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
     """A person or the team tree changed: who belongs to which audience is computed before the commit."""
     work.people_changed = True
@@ -101,10 +122,10 @@ def redraw_audiences(work: Work, row: Row, mutation: Mutation, outcome: Outcome)
 
 
 def place_customer(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
-    """Say where to look for others that may be the same place, and look there where the name or the place is new."""
+    """Say where to look for others that may be the same place, and look there where the name or the place is new; note
+    since when it is whose own."""
     values = row.values()
-    if mutation.verb == "create":
-        work.found_at[row.id] = work.written(mutation)
+    _note_owner(work, row, mutation)
     if row.was is None or outcome.changes.keys() & SAYING_WHERE:
         row.columns = {
             "merged_into": row.columns.get("merged_into"),
@@ -121,6 +142,16 @@ def place_customer(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -
             "customer_since": rules.day_of(work.written(mutation), zone),
             "won_by": None if mutation.verb == "create" else values.get("owner_id"),
         }
+
+
+def _note_owner(work: Work, row: Row, mutation: Mutation) -> None:
+    assert row.entity is not None
+    known = work.handed.setdefault(row.id, [])
+    owner = keep.own_of(row.entity)
+    if owner != (known[-1][1] if known else keep.own_of(row.was) if row.was else None):
+        # What a decision brings about holds from the decision on, and not since somebody first wished for it.
+        first = mutation.verb == "create" or work.cause is None
+        known.append((work.written(mutation) if first else work.now, owner))
 
 
 def time_follow_up(work: Work, row: Row, mutation: Mutation, outcome: Outcome) -> None:
@@ -248,8 +279,12 @@ def _is_habit(
         return False
     zone = rules.zone_of(values["check_in"]["zone"]) or rules.zone_of(settings.zone) or UTC
     day = rules.day_of(datetime.fromisoformat(clock["check_in"]["best"]), zone)
-    in_person, without = work.positions_before(values["rep_id"], day)
-    return in_person >= HABIT_VISITS and without > settings.no_position_share * in_person
+    return _has_habit(work, values["rep_id"], day, settings)
+
+
+def _has_habit(work: Work, rep: str, day: str, settings: rules.Settings) -> bool:
+    in_person, without = work.positions_before(rep, day)
+    return without >= HABIT_VISITS and without > settings.no_position_share * in_person
 
 
 def _clock(clock: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from server.people.grant import held, parents_of
 from server.people.model import Grant, Organisation, Setting
 from server.people.rules import LEADERS, above
 from server.reminders import schedule
-from server.visits.model import RepDay, VisitKind, VisitPhoto
+from server.visits.model import RepDay, Visit, VisitKind, VisitPhoto
 from server.visits.rules import is_position
 from sync.clock import best_time
 from sync.mutation import Author, Moment, Mutation, moment_of
@@ -63,6 +63,7 @@ class Row:
     columns: dict[str, Any] = field(default_factory=dict)
     was: Entity | None = None
     changed: bool = False
+    was_on: str | None = None  # the day that a visit stood on
 
     def values(self) -> Mapping[str, Any]:
         """The field values; raises AttributeError for an entity that does not exist."""
@@ -81,6 +82,19 @@ _POSITIONS_OF = select(func.sum(RepDay.in_person), func.sum(RepDay.no_position))
     RepDay.rep_id == bindparam("rep"),
     RepDay.day >= bindparam("since"),
     RepDay.day < bindparam("day"),
+)
+_BARE_DAYS = select(RepDay.day).where(
+    RepDay.org_id == bindparam("org"),
+    RepDay.rep_id == bindparam("rep"),
+    RepDay.day > bindparam("first"),
+    RepDay.day <= bindparam("last"),
+    RepDay.no_position > 0,
+)
+_UNPLACED = select(Visit.id).where(
+    Visit.org_id == bindparam("org"),
+    Visit.rep_id == bindparam("rep"),
+    Visit.day.in_(bindparam("days", expanding=True)),
+    Visit.trust.in_(("unverified", "review")),
 )
 _TOLD = select(Position.scope, Position.kind, Position.id).where(
     Position.org_id == bindparam("org"),
@@ -161,7 +175,7 @@ class Work:
         self.cause: dict[str, str] | None = None  # the decision by which something else takes effect
         self.revisions: dict[tuple[str, str, int], dict[str, Any]] = {}
         self.placed: set[str] = set()  # customers that are new, or have another name or place
-        self.found_at: dict[str, datetime] = {}  # customers that are new -> when that was written
+        self.handed: dict[str, list[tuple[datetime, str | None]]] = {}  # customer -> since when whose own
         self.named: dict[str, str] = {}  # visit -> the merged customer it was said to be at
         self.people_changed = False
         self.team_moves: dict[str, tuple[str | None, str | None]] = {}  # person -> team before, team now
@@ -195,6 +209,7 @@ class Work:
                     entity_of(kind, row),
                     {column: row[column] for column in kind.columns},
                     was=entity_of(kind, row),
+                    was_on=row["day"] if name == "visit" else None,
                 )
             for missing in ids:
                 self.rows.setdefault((name, missing), Row(kind, missing, None))
@@ -335,21 +350,58 @@ class Work:
     def positions_before(self, rep_id: str, day: str) -> tuple[int, int]:
         """A rep's visits in person of the 30 days before a day, and how many of them have no position: what is stored, and
         what this exchange makes of it. So it is the same whether the days came one by one or all at once."""
-        first = date.fromisoformat(day)
-        since = (first - min(timedelta(days=30), first - date.min)).isoformat()
+        since = _days_from(day, -30)
         if (rep_id, day) not in self._positions_of:
             about = {"org": self.org_id, "rep": rep_id, "since": since, "day": day}
             found = self.connection.execute(_POSITIONS_OF, about).one()
             self._positions_of[rep_id, day] = (int(found[0] or 0), int(found[1] or 0))
         in_person, without = self._positions_of[rep_id, day]
-        for (kind, _), row in self.rows.items():
-            if kind != "visit" or row.entity is None or not since <= (row.columns.get("day") or "") < day:
-                continue
-            for entity, sign in ((row.entity, 1), (row.was, -1)):
-                if entity is not None and entity.values["rep_id"] == rep_id:
-                    in_person += sign * _in_person(entity.values)
-                    without += sign * (_in_person(entity.values) and _without_position(entity.values))
+        for (rep, on), (more, more_without) in self._position_changes():
+            if rep == rep_id and since <= on < day:
+                in_person, without = in_person + more, without + more_without
         return in_person, without
+
+    def _position_changes(self) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
+        """(rep, day) and what a visit of this exchange adds there or takes away: one in person, one without a position."""
+        for (kind, _), row in self.rows.items():
+            if kind != "visit" or not row.changed:
+                continue
+            for entity, on, sign in ((row.entity, row.columns.get("day"), 1), (row.was, row.was_on, -1)):
+                if entity is not None and on and _in_person(entity.values):
+                    yield (entity.values["rep_id"], on), (sign, sign * _without_position(entity.values))
+
+    def changed_positions(self) -> dict[str, set[str]]:
+        """Rep -> the days on which there are more or fewer visits in person now, or of those without a position."""
+        sums: dict[tuple[str, str], tuple[int, int]] = {}
+        for key, (more, without) in self._position_changes():
+            before = sums.get(key, (0, 0))
+            sums[key] = (before[0] + more, before[1] + without)
+        found: dict[str, set[str]] = {}
+        for (rep, day), sum_ in sums.items():
+            if any(sum_):
+                found.setdefault(rep, set()).add(day)
+        return found
+
+    def without_position_after(self, days: Mapping[str, set[str]]) -> Iterator[Row]:
+        """The visits in person without a position on the thirty days after each of these days of a rep."""
+        for rep, changed in days.items():
+            first, last = min(changed), _days_from(max(changed), 30)
+            about: dict[str, Any] = {"org": self.org_id, "rep": rep, "first": first, "last": last}
+            known = [on for (on,) in self.connection.execute(_BARE_DAYS, about)]
+            if known:
+                ids = self.connection.execute(_UNPLACED, about | {"days": known}).scalars()
+                self.load([("visit", identity) for identity in ids])
+            after = [(day, _days_from(day, 30)) for day in changed]
+            for (kind, _), row in list(self.rows.items()):
+                if kind != "visit" or row.entity is None or row.values()["rep_id"] != rep:
+                    continue
+                on = row.columns.get("day") or ""
+                if (
+                    any(day < on <= until for day, until in after)
+                    and _in_person(row.values())
+                    and _without_position(row.values())
+                ):
+                    yield row
 
     def organisation_zone(self) -> str:
         """The organisation's own time zone."""
@@ -896,6 +948,15 @@ def _changes(before: Entity, after: Entity) -> dict[str, list[Any]]:
     if before.archived != after.archived:
         found["archived"] = [before.archived, after.archived]
     return found
+
+
+def _days_from(day: str, days: int) -> str:
+    """The day so many days later, or earlier; the calendar's end where that is beyond it."""
+    first = date.fromisoformat(day)
+    try:
+        return (first + timedelta(days=days)).isoformat()
+    except OverflowError:
+        return (date.max if days > 0 else date.min).isoformat()
 
 
 def _in_person(visit: Mapping[str, Any]) -> bool:

@@ -32,6 +32,7 @@ from server.visits.rules import day_of, zone_of
 
 if TYPE_CHECKING:
     from server.exchange.work import Row, Work
+    from sync.reconcile import Entity
 
 Pairs = set[tuple[str, str]]
 """(person, day)"""
@@ -147,7 +148,6 @@ _CLOSED = select(Closing.id, Closing.person_id, Closing.reads_from, Closing.ends
 _OWNED = select(Owned.__table__).where(
     Owned.org_id == bindparam("org"),
     Owned.customer_id.in_(bindparam("ids", expanding=True)),
-    Owned.until.is_(None),
 )
 
 
@@ -449,48 +449,45 @@ def _late(work: Work, spans: set[tuple[str, str, str]]) -> None:
     upsert(Late, work.connection, rows)
 
 
-def _owner(values: Mapping[str, Any], *, archived: bool) -> str | None:
+def own_of(customer: Entity) -> str | None:
     """Whose own customer it is."""
-    return None if archived or values.get("lifecycle") == "lost" else values.get("owner_id")
+    values = customer.values
+    return None if customer.archived or values.get("lifecycle") == "lost" else values.get("owner_id")
 
 
 def _hand_over(work: Work, customers: list[Row]) -> dict[str, str]:
-    """Note whose own the changed customers are from today on, a new one since the day on which it was found, however late
-    that came in; returns who got or lost some, and since when."""
-    moved: dict[str, tuple[str | None, str | None]] = {}
+    """Note whose own the changed customers are, each since the day on which that was written, however late it came in;
+    returns who got or lost some, and since when."""
+    moved: dict[str, list[tuple[datetime, str | None]]] = {}
     for row in customers:
         assert row.entity is not None
-        before = _owner(row.was.values, archived=row.was.archived) if row.was else None
-        after = _owner(row.entity.values, archived=row.entity.archived)
-        if before != after:
-            moved[row.id] = (before, after)
+        before, steps = own_of(row.was) if row.was else None, [*work.handed.get(row.id, ())]
+        if (steps[-1][1] if steps else before) != own_of(row.entity):
+            steps.append((work.now, own_of(row.entity)))
+        if steps:
+            moved[row.id] = steps
     if not moved:
         return {}
     zone = zone_of(work.organisation_zone()) or UTC
-    today = day_of(work.now, zone)
-    held = [identity for identity, (before, _) in moved.items() if before]
-    stored = {}
-    if held:
-        about = {"org": work.org_id, "ids": held}
-        stored = {row["customer_id"]: dict(row) for row in work.connection.execute(_OWNED, about).mappings()}
-    rows, handed = [], dict[str, str]()
-    for identity, (_, after) in moved.items():
+    stored: dict[str, dict[str, Any]] = {}
+    if known := [row.id for row in customers if row.was and row.id in moved]:
+        for one in work.connection.execute(_OWNED, {"org": work.org_id, "ids": known}).mappings():
+            if one["since"] >= stored.get(one["customer_id"], one)["since"]:
+                stored[one["customer_id"]] = dict(one)
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    handed = dict[str, str]()
+    for identity, steps in moved.items():
         last = stored.get(identity)
-        since = max(today, last["since"]) if last else day_of(work.found_at.get(identity, work.now), zone)
-        if last:
-            rows.append(last | {"until": since})
-        if after:
-            rows.append(
-                {
-                    "org_id": work.org_id,
-                    "customer_id": identity,
-                    "since": since,
-                    "person_id": after,
-                    "until": None,
-                }
-            )
-        for person in {after, last["person_id"] if last else None} - {None}:
-            assert person is not None
-            handed[person] = min(since, handed.get(person, since))
-    upsert(Owned, work.connection, rows)
+        for at, owner in steps:
+            since = day_of(at, zone)
+            if last:
+                since = max(since, last["until"] or last["since"])
+            if last and last["until"] is None:
+                handed[last["person_id"]] = min(since, handed.get(last["person_id"], since))
+                rows[identity, last["since"]] = last = last | {"until": since}
+            if owner:
+                handed[owner] = min(since, handed.get(owner, since))
+                last = {"customer_id": identity, "since": since, "person_id": owner, "until": None}
+                rows[identity, since] = last = {"org_id": work.org_id} | last
+    upsert(Owned, work.connection, list(rows.values()))
     return handed

@@ -50,6 +50,10 @@ CODES: dict[str, str] = {
 }
 """Every code a conclusion may carry, with its meaning."""
 
+HABIT = "NO_POSITION_HABIT"
+ODD = ("CLOCK_OFF", HABIT, "AFTER_DEACTIVATION")
+"""What makes a visit a case for review, wherever it took place; in the order in which it is told."""
+
 MODES = ("in_person", "online", "phone")
 DEFAULT_MIN_MINUTES: Mapping[str, float] = {"in_person": 30, "online": 30, "phone": 0}
 BACK_FILL_GRACE = timedelta(minutes=10)
@@ -211,8 +215,8 @@ def conclude(
     odd = []
     if doubt is not None and doubt > settings.doubt_review_ms:
         odd.append("CLOCK_OFF")
-    if no_position_habit and where and _is_withheld(where, visit):
-        odd.append("NO_POSITION_HABIT")
+    if no_position_habit and where and _is_withheld(where.reasons, visit.get("status")):
+        odd.append(HABIT)
     if after_deactivation:
         odd.append("AFTER_DEACTIVATION")
     trust: Trust | None = "review" if odd else where.trust if where else None
@@ -247,6 +251,28 @@ def conclude(
         "asked": dict(asked) if asked else None,
         "declined": dict(declined) if declined else None,
         "amended": list(amended),
+    }
+
+
+def with_habit(conclusions: Mapping[str, Any], status: str, habit: bool) -> dict[str, Any]:
+    """What was concluded of a visit, but for whether missing positions are its rep's habit: that was looked at anew.
+
+    The same as `conclude` says with `no_position_habit=habit`, without judging anything else again.
+    """
+    known = conclusions["trust_reasons"]
+    if not _is_withheld(known, status):
+        return dict(conclusions)
+    odd = [code for code in ODD if (habit if code == HABIT else code in known)]
+    reasons = [code for code in conclusions["reasons"] if code != "IN_REVIEW"]
+    judged = conclusions["accepted"] or conclusions["declined"] or reasons == ["NOT_DONE"]
+    if odd and not judged:
+        reasons.append("IN_REVIEW")
+    return {
+        **conclusions,
+        "trust": "review" if odd else "unverified",
+        "trust_reasons": [code for code in known if code not in ODD] + odd,
+        "valid": not reasons,
+        "reasons": reasons,
     }
 
 
@@ -335,12 +361,12 @@ def _why_not(
     return reasons
 
 
-def _is_withheld(where: Place, visit: Mapping[str, Any]) -> bool:
+def _is_withheld(trust_reasons: Sequence[str], status: str | None) -> bool:
     """No position, and none to be expected any more. One deleted for privacy is not the rep's doing."""
-    reason = where.reasons[0]
+    reason = trust_reasons[0] if trust_reasons else ""
     if reason == "NO_POSITION":
-        return visit.get("status") != "open"
-    return reason.startswith("NO_POSITION_") and reason != "NO_POSITION_PURGED"
+        return status != "open"
+    return reason.startswith("NO_POSITION_") and reason not in {"NO_POSITION_PURGED", HABIT}
 
 
 def _no_position(fix: Mapping[str, Any] | None) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from server.db import reading
 from server.exchange.check import check
 from server.visits.model import Visit
-from tests.world import World, ago
+from tests.world import World, ago, fix
 
 
 def conclusions(world: World, visit: str) -> dict[str, Any]:
@@ -61,6 +61,51 @@ def test_a_habit_is_the_same_whether_the_days_come_one_by_one_or_all_at_once(wor
             found.append([tuple(row) for row in rows])
     assert found[0] == found[1]
     assert [valid for _, valid in found[0]] == [True] * 10 + [False] * 32
+    with world.app.app_context(), reading() as connection:
+        assert check(connection, world.org) == []
+
+
+def test_what_becomes_a_habit_by_a_day_that_arrives_late_is_one_from_then_on_and_no_longer_when_that_is_mended(
+    world: World,
+) -> None:
+    shop, rob = world.customer("Shop"), world.phone("rob")
+    nowhere = {"none": "denied"}
+
+    def visit(day: int, fix_: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        began = datetime(2026, 3, day, 9, tzinfo=UTC)
+        one = rob.check_in(shop, began, **({"check_in_fix": fix_} if fix_ else {}))
+        return [one, rob.check_out(one["entity"], began + timedelta(minutes=40))]
+
+    def told(*visits: list[dict[str, Any]]) -> list[tuple[bool, list[str]]]:
+        found = [conclusions(world, one[0]["entity"]) for one in visits]
+        return [(one["valid"], one["trust_reasons"]) for one in found]
+
+    plain, odd = (True, ["NO_POSITION_DENIED"]), (False, ["NO_POSITION_DENIED", "NO_POSITION_HABIT"])
+    with time_machine.travel(datetime(2026, 3, 25, 20, tzinfo=UTC), tick=False):
+        last, shown, following = visit(20, nowhere), visit(21), visit(24, nowhere)
+        rob.push(*last, *shown, *following)
+        assert told(last, following) == [plain, plain]
+        early = [visit(day, nowhere) for day in range(3, 12)]
+        rob.push(*(one for each in early for one in each))
+        assert told(last, following) == [plain, odd], "nine before the first, ten before the other"
+        tenth = rob.check_in(shop, datetime(2026, 3, 2, 9, tzinfo=UTC), check_in_fix=nowhere)
+        rob.push(tenth)
+        assert told(last, following, shown) == [odd, odd, (True, ["IN_RADIUS"])]
+        assert told(*early) == [plain] * 9
+        mia = world.phone("mia")
+        mia.pull()
+        assert {last[0]["entity"], following[0]["entity"]} == mia.held("visit").keys(), (
+            "who leads them is told of what waits"
+        )
+        # That phone finds its place while the visit lasts, and what stood on it stands no longer.
+        better = {
+            "op": "set",
+            "field": "check_in_best_fix",
+            "old": None,
+            "new": fix(datetime(2026, 3, 2, 9, 1, tzinfo=UTC)),
+        }
+        rob.push(rob.mutation("visit", tenth["entity"], "update", [better]))
+        assert told(last, following) == [plain, odd]
     with world.app.app_context(), reading() as connection:
         assert check(connection, world.org) == []
 

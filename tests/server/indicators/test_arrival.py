@@ -12,6 +12,7 @@ from uuid import NAMESPACE_OID, uuid4, uuid5
 
 import pytest
 import time_machine
+from sqlalchemy import select
 
 from server.db import reading
 from server.exchange.check import check
@@ -19,6 +20,8 @@ from server.exchange.door import Change
 from server.indicators.periods import Period, period_of
 from server.indicators.recount import differences
 from server.indicators.score import exact
+from server.visits.model import Visit
+from server.visits.rules import HABIT
 from tests.sums import disagreements, of
 from tests.world import Phone, World, fix
 
@@ -72,12 +75,15 @@ def history(seed: int) -> list[Story]:
     chance = Random(seed)
     stories = []
     for rep in REPS:
-        for number in range(6):
+        for number in range(6 if rep == "rob" else 14):
             stories.append(call(chance, rep, number))
         for number in range(2):
             stories += [promise(chance, rep, number), lead(chance, rep, number), plan(chance, rep, number)]
         stories += [request(chance, rep, 0), deal(chance, rep, 0)]
-    return stories
+        # Rob's are a habit before the month is over; Ria's look like one for as long as the others have not arrived.
+        for number in range(16 if rep == "rob" else 11):
+            stories.append(hidden(chance, rep, number))
+    return [*stories, handover(chance, "rob", SHOPS)]
 
 
 def moment(chance: Random, first: int = 1, last: int = 31) -> datetime:
@@ -89,9 +95,13 @@ def shop(rep: str, chance: Random) -> str:
     return identity("shop", rep, chance.randrange(SHOPS))
 
 
-def begin(phone: Phone, visit: str, customer: str, at: datetime) -> dict[str, Any]:
+def begin(
+    phone: Phone, visit: str, customer: str, at: datetime, where: dict[str, Any] | None = None
+) -> dict[str, Any]:
     about = {"customer_id": customer, "mode": "in_person", "kind": "sales_call", "status": "open"}
-    return phone.create("visit", visit, at=at, **about, check_in=phone.moment(at), check_in_fix=fix(at))
+    return phone.create(
+        "visit", visit, at=at, **about, check_in=phone.moment(at), check_in_fix=where or fix(at)
+    )
 
 
 def call(chance: Random, rep: str, number: int) -> Story:
@@ -118,6 +128,14 @@ def call(chance: Random, rep: str, number: int) -> Story:
         )
     story = Story().then(rep, began, lambda phone: begin(phone, visit, customer, began))
     return story.then(rep, ended, lambda phone: phone.check_out(visit, ended, minutes=words))
+
+
+def hidden(chance: Random, rep: str, number: int) -> Story:
+    """A visit by a phone that may not say where it is."""
+    visit, customer, began = identity("hidden", rep, number), shop(rep, chance), moment(chance)
+    ended, nowhere = began + timedelta(minutes=40), {"none": "denied"}
+    story = Story().then(rep, began, lambda phone: begin(phone, visit, customer, began, nowhere))
+    return story.then(rep, ended, lambda phone: phone.check_out(visit, ended))
 
 
 def plan(chance: Random, rep: str, number: int) -> Story:
@@ -200,6 +218,18 @@ def lead(chance: Random, rep: str, number: int) -> Story:
     )
 
 
+def handover(chance: Random, rep: str, number: int) -> Story:
+    """A customer of the month's beginning is somebody else's at its end; told of at once, or in the next month."""
+    customer, given = identity("shop", rep, number), moment(chance, 5, 31)
+    taker = next(other for other in REPS if other != rep)
+
+    def give(phone: Phone) -> dict[str, Any]:
+        op = {"field": "owner_id", "op": "set", "old": phone.world.ids[rep], "new": phone.world.ids[taker]}
+        return phone.mutation("customer", customer, "update", [op], given, base=2**40)
+
+    return Story().then("mia", given, give)
+
+
 def deal(chance: Random, rep: str, number: int) -> Story:
     """A value that is entered, confirmed and reviewed, or stays somewhere on the way."""
     thing, entered = identity("deal", rep, number), moment(chance)
@@ -252,7 +282,7 @@ class Town:
                         },
                     )
                     for rep in REPS
-                    for number in range(SHOPS)
+                    for number in range(SHOPS + 1)
                 )
             )
 
@@ -281,6 +311,15 @@ class Town:
                 found.append(self.world.get("boss", path).json["team_score"])
         told = ("readings", "total", "grade", "reasons", "period")
         return [{name: one[name] for name in told} for one in found]
+
+    def habits(self) -> list[tuple[str, str]]:
+        """The visits that are in review because their reps never say where they are: (rep, visit)."""
+        names = {self.world.ids[rep]: rep for rep in REPS}
+        with self.world.app.app_context(), reading() as connection:
+            rows = connection.execute(
+                select(Visit.rep_id, Visit.id, Visit.server).where(Visit.org_id == self.world.org)
+            ).all()
+        return sorted((names[rep], visit) for rep, visit, told in rows if HABIT in told["trust_reasons"])
 
     def faults(self) -> list[Any]:
         with self.world.app.app_context(), reading() as connection:
@@ -333,6 +372,8 @@ def test_neither_order_nor_repetition_nor_lateness_changes_the_score_of_an_open_
     known, found = at_once.scores(), late.scores()
     assert found == known
     assert late.faults() == []
+    assert at_once.habits() == late.habits()
+    assert {rep for rep, _ in late.habits()} == {"rob"}
     month = {each["indicator"]: each for each in known[0]["readings"]}
     assert [code for code, each in month.items() if each["actual"] in (None, "0")] == [], "all were drawn"
     for score in known:
@@ -376,7 +417,7 @@ def test_a_lead_found_on_the_last_day_is_its_finders_own_that_month_however_late
         lead_ = phone.create("customer", at=found, name="Last place", lat=50.0, lon=1.0)
         town.send("rob", [lead_], arrival)
         told.append(coverage(town, MARCH))
-    assert told == [(0, SHOPS + 1)] * 2
+    assert told == [(0, SHOPS + 2)] * 2
 
 
 def coverage(town: Town, period: Period) -> tuple[int, int]:

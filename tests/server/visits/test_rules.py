@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from server.visits.rules import CODES, KindRule, Settings, best_fix, conclude, place, zone_of
+from server.visits.rules import CODES, KindRule, Settings, best_fix, conclude, place, with_habit, zone_of
 
 TAP = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 HERE = (51.5, -0.12)
@@ -54,6 +54,7 @@ def judge(
     accepted: bool = False,
     after_deactivation: bool = False,
     habit: bool = False,
+    declined: dict | None = None,
     **fields,
 ) -> dict:
     """The conclusion about a visit that counts, but for what is said otherwise. minutes_long None: no check-out."""
@@ -79,6 +80,7 @@ def judge(
         accepted=accepted,
         after_deactivation=after_deactivation,
         no_position_habit=habit,
+        declined=declined,
     )
     assert set(found["reasons"]) | set(found["trust_reasons"]) <= set(CODES)
     assert json.loads(json.dumps(found)) == found
@@ -200,6 +202,38 @@ def test_a_missing_position_is_a_reason_for_review_only_as_a_habit():
     )
     habit = judge(check_in_fix={"none": "denied"}, habit=True)
     assert (habit["trust"], habit["trust_reasons"]) == ("review", ["NO_POSITION_DENIED", "NO_POSITION_HABIT"])
+
+
+@pytest.mark.parametrize("status", ["planned", "open", "done", "cancelled"])
+@pytest.mark.parametrize("after_deactivation", [False, True])
+@pytest.mark.parametrize("doubt_ms", [0, 400_000])
+@pytest.mark.parametrize(
+    "judged", [{}, {"accepted": True}, {"declined": {"by": "m", "word": "No", "at": "x"}}]
+)
+@pytest.mark.parametrize(
+    "fix",
+    [None, {"none": "denied"}, {"none": "purged"}, fix_at(), fix_at(5000)],
+    ids=lambda fix: str(fix)[:20],
+)
+@pytest.mark.parametrize("mode", ["in_person", "phone"])
+def test_whether_it_is_a_habit_is_looked_at_anew_as_it_was_at_first(
+    status, after_deactivation, doubt_ms, judged, fix, mode
+):
+    def known(habit: bool) -> dict:
+        return judge(
+            45 if status == "done" else None,
+            status=status,
+            mode=mode,
+            doubt_ms=doubt_ms,
+            after_deactivation=after_deactivation,
+            check_in_fix=fix,
+            habit=habit,
+            **judged,
+        )
+
+    for before in (False, True):
+        for now in (False, True):
+            assert with_habit(known(before), status, now) == known(now)
 
 
 def test_a_habit_does_not_touch_a_visit_with_a_position_nor_one_still_open_nor_one_purged():
