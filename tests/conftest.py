@@ -1,5 +1,6 @@
 """What every test may ask for: a database on either engine, the app on it, a running server, a phone, the real data."""
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -24,6 +25,16 @@ settings.register_profile(
     "rounds", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("rounds")
+
+
+# All these modules and their tests stay; looking through them for garbage again and again is a tenth of what a test costs.
+gc.set_threshold(200_000, 50, 100)
+
+
+def pytest_collection_finish() -> None:
+    """What is there once all tests are known stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 LONGEST_FIRST = (

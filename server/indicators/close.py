@@ -7,7 +7,7 @@ changes afterwards is told beside them, as an adjustment with its causes; the fi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -26,7 +26,7 @@ from server.indicators.closing_model import Closing, Late
 from server.indicators.compare import Contender, honours
 from server.indicators.facts_model import Owned
 from server.indicators.honours import announced
-from server.indicators.model import IndicatorTarget, IndicatorValue
+from server.indicators.model import DayOff, IndicatorTarget, IndicatorValue
 from server.indicators.periods import CLOSES_AFTER_DAYS, ONE_DAY, Period, before, closes_at, period_of
 from server.indicators.reckon import Book, Held, Rated, open_book, people_of, score_by
 from server.indicators.score import LOWEST, NO_EVIDENCE, Indicator, Reading, Scheme, Score
@@ -112,7 +112,13 @@ def _carefully(
     return _carefully(org_id, some[:half], work) + _carefully(org_id, rest, work, then)
 
 
-_LATE = select(Late.closing_id).where(Late.org_id == bindparam("org")).order_by(Late.closing_id)
+_LATE = (
+    select(Late.closing_id)
+    .join(Closing, (Closing.org_id == Late.org_id) & (Closing.id == Late.closing_id))
+    .where(Late.org_id == bindparam("org"))
+    .order_by(Closing.closed_at, Late.closing_id)
+)
+"""Those that were closed at one instant follow each other: they are looked at from it, by one book."""
 
 
 def closing_id(org_id: str, person: str, period: Period) -> str:
@@ -392,9 +398,13 @@ def adjust_within(connection: Connection, org_id: str, identities: Sequence[str]
         select(Closing.__table__).where(Closing.org_id == org_id, Closing.id.in_(identities))
     ).mappings()
     changes = []
+    books: dict[str, Book] = {}
     for row in map(dict, rows):
         if row["status"] == "closed":
-            adjustment = _adjustment(connection, org_id, row, now)
+            # Looked at from the same instant, so that nothing differs but what was changed.
+            at = row["closed_at"]
+            books[at] = book = books.get(at) or open_book(connection, org_id, datetime.fromisoformat(at))
+            adjustment = _adjustment(book, row, now)
             if adjustment is not None:
                 told = [*row["adjustments"], adjustment][-MOST_ADJUSTMENTS:]
                 changes.append(_change(row, {"adjustments": told}))
@@ -403,12 +413,8 @@ def adjust_within(connection: Connection, org_id: str, identities: Sequence[str]
     return len(changes)
 
 
-def _adjustment(
-    connection: Connection, org_id: str, row: Mapping[str, Any], now: datetime
-) -> dict[str, Any] | None:
-    # Looked at from the same instant, so that nothing differs but what was changed.
-    book = open_book(connection, org_id, datetime.fromisoformat(row["closed_at"]))
-    (person,) = people_of(connection, org_id, ids=[row["person_id"]])
+def _adjustment(book: Book, row: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
+    (person,) = people_of(book.connection, book.org_id, ids=[row["person_id"]])
     period = period_of(row["period"], date.fromisoformat(row["starts_on"]), book.week_start)
     held = next((one for one in book.schemes if one.scheme.id == row["scheme"]["id"]), None)
     if held is None:
@@ -429,7 +435,7 @@ def _adjustment(
         "total": figures["total"],
         "grade": figures["grade"],
         "changes": changes,
-        "causes": _causes(connection, org_id, row, changes),
+        "causes": _causes(book.connection, book.org_id, row, changes),
     }
 
 
@@ -471,6 +477,8 @@ def _causes(
         for identity, stamps in rows:
             late = stamps["*"][0] > closed
             found.append({"kind": kind, "id": identity, "code": "LATE" if late else "CHANGED"})
+    if "target" in kinds:
+        found += _other_days(connection, org_id, row, closed)
     if "customer" in kinds:
         told = {cause["id"] for cause in found}
         own = connection.execute(_OWN_SINCE, {"org": org_id, "person": whose, "end": end, "closed": closed})
@@ -480,6 +488,39 @@ def _causes(
     return found[:MOST_CAUSES]
 
 
+def _other_days(
+    connection: Connection, org_id: str, row: Mapping[str, Any], closed: int
+) -> Iterator[dict[str, str]]:
+    """Days off of these years that came or changed after the closing, and that its person joined or left on another day."""
+    about = {
+        "org": org_id,
+        "person": row["person_id"],
+        "first": f"{row['reads_from'][:4]}-01-01",
+        "last": f"{row['ends_on'][:4]}-12-31",
+        "closed": closed,
+    }
+    for identity, stamps in connection.execute(_DAYS_OFF, about):
+        yield {"kind": "day_off", "id": identity, "code": "LATE" if stamps["*"][0] > closed else "CHANGED"}
+    for identity, stamps in connection.execute(_PERSON, about):
+        if any(name in stamps and stamps[name][0] > closed for name in ("joined_on", "left_on")):
+            yield {"kind": "person", "id": identity, "code": "CHANGED"}
+
+
+_DAYS_OFF = (
+    select(DayOff.id, DayOff.stamps)
+    .where(
+        DayOff.org_id == bindparam("org"),
+        or_(DayOff.person_id == bindparam("person"), DayOff.person_id.is_(None)),
+        DayOff.on >= bindparam("first"),
+        DayOff.on <= bindparam("last"),
+        DayOff.version > bindparam("closed"),
+    )
+    .order_by(DayOff.version, DayOff.id)
+    .limit(MOST_CAUSES)
+)
+_PERSON = select(Person.id, Person.stamps).where(
+    Person.org_id == bindparam("org"), Person.id == bindparam("person"), Person.version > bindparam("closed")
+)
 _OWN_SINCE = (
     select(Customer.id, Customer.stamps)
     .join(Owned, (Owned.org_id == Customer.org_id) & (Owned.customer_id == Customer.id))

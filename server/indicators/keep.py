@@ -7,7 +7,7 @@ stand, and those are drawn again only where the visit itself is touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -37,10 +37,15 @@ if TYPE_CHECKING:
 Pairs = set[tuple[str, str]]
 """(person, day)"""
 
+Span = tuple[str | None, str, str]
+"""(person, or everybody; first day; last day)"""
+
 OF_A_DAY = (*SUMS, "customers")
 
 LAST = "-31"
 """No day of a month is behind this one, as text."""
+
+LAST_DAY = "9999-12-31"
 
 _PLANS = select(Visit.planned_date, Visit.day, Visit.status, Visit.valid).where(
     Visit.org_id == bindparam("org"),
@@ -141,10 +146,10 @@ _OWN_OF_MANY = select(Owned.person_id, Owned.customer_id).where(
 )
 _CLOSED = select(Closing.id, Closing.person_id, Closing.reads_from, Closing.ends_on).where(
     Closing.org_id == bindparam("org"),
-    Closing.person_id.in_(bindparam("people", expanding=True)),
     Closing.reads_from <= bindparam("last"),
     Closing.ends_on > bindparam("first"),
 )
+_CLOSED_OF = _CLOSED.where(Closing.person_id.in_(bindparam("people", expanding=True)))
 _OWNED = select(Owned.__table__).where(
     Owned.org_id == bindparam("org"),
     Owned.customer_id.in_(bindparam("ids", expanding=True)),
@@ -159,12 +164,15 @@ def keep(work: Work, visits: Mapping[str, Mapping[str, list[Mapping[Any, Any]]]]
         "customer": [],
         "value": [],
         "target": [],
+        "day_off": [],
+        "person": [],
     }
     for (kind, _), row in work.rows.items():
         if row.changed and kind in changed:
             changed[kind].append(row)
-    if changed["value"] or changed["target"]:
-        _late(work, _spans(changed["value"], changed["target"]))
+    spans = _spans(changed["value"], changed["target"]) | _working_days(changed["day_off"], changed["person"])
+    if spans:
+        _late(work, spans)
     telling = [row for row in changed["visit"] if _tells(row)]
     if not (telling or changed["follow_up"] or changed["customer"]):
         return
@@ -406,13 +414,13 @@ def _mark_late(work: Work, days: Pairs, handed: Mapping[str, str]) -> None:
     """Have closings looked at again that were made of these days, or of whose own customers were since those of `handed`. A
     day is not closed before it ends, anywhere."""
     today = work.now.date().isoformat()
-    spans = {(person, day, day) for person, day in days if day < today}
+    spans: set[Span] = {(person, day, day) for person, day in days if day < today}
     _late(work, spans | {(person, since, today) for person, since in handed.items() if since < today})
 
 
-def _spans(values: Iterable[Row], targets: Iterable[Row]) -> set[tuple[str, str, str]]:
+def _spans(values: Iterable[Row], targets: Iterable[Row]) -> set[Span]:
     """Whom these values and targets concern, and from which day to which."""
-    found = set()
+    found: set[Span] = set()
     for row in values:
         for one in (row.values(), row.was.values if row.was else row.values()):
             found.add((one["person_id"], one["on"], one["on"]))
@@ -425,25 +433,39 @@ def _spans(values: Iterable[Row], targets: Iterable[Row]) -> set[tuple[str, str,
     return found
 
 
-def _late(work: Work, spans: set[tuple[str, str, str]]) -> None:
-    """Have closings looked at again that read any day of these (person, first day, last day)."""
-    if work.actor.via == "replay":
+def _working_days(days_off: Iterable[Row], people: Iterable[Row]) -> set[Span]:
+    """The years in which somebody works other days now, or everybody does: a target of a year is run down over all of it."""
+    found: set[Span] = set()
+    for row in days_off:
+        for one in (row.values(), row.was.values if row.was else row.values()):
+            found.add((one.get("person_id"), f"{one['on'][:4]}-01-01", f"{one['on'][:4]}-12-31"))
+    for row in people:
+        now, was = row.values(), row.was.values if row.was else {}
+        told = {one.get(name) for one in (now, was) for name in ("joined_on", "left_on")} - {None}
+        if was and told and any(now.get(name) != was.get(name) for name in ("joined_on", "left_on")):
+            found.add((row.id, f"{min(map(str, told))[:4]}-01-01", LAST_DAY))
+    return found
+
+
+def _late(work: Work, spans: Collection[Span]) -> None:
+    """Have closings looked at again that read any day of these."""
+    if work.actor.via == "replay" or not spans:
         return
-    known = sorted(spans)
-    if not known:
-        return
-    about = {
+    people = {person for person, _, _ in spans}
+    about: dict[str, Any] = {
         "org": work.org_id,
-        "people": sorted({person for person, _, _ in known}),
-        "first": min(first for _, first, _ in known),
-        "last": max(last for _, _, last in known),
+        "first": min(first for _, first, _ in spans),
+        "last": max(last for _, _, last in spans),
     }
+    statement = _CLOSED
+    if None not in people:
+        statement, about["people"] = _CLOSED_OF, sorted(filter(None, people))
     rows = [
         {"org_id": work.org_id, "closing_id": closing.id}
-        for closing in work.connection.execute(_CLOSED, about)
+        for closing in work.connection.execute(statement, about)
         if any(
-            person == closing.person_id and closing.reads_from <= last and closing.ends_on > first
-            for person, first, last in known
+            person in (None, closing.person_id) and closing.reads_from <= last and closing.ends_on > first
+            for person, first, last in spans
         )
     ]
     upsert(Late, work.connection, rows)

@@ -1,6 +1,26 @@
 /** The words of score, teams' scores, schemes and targets. What explains a number comes from the table shared with the server. */
 const s = (n: number) => (n === 1 ? '' : 's');
 
+/** What a closing is looked at again for. */
+const CAUSES: Record<string, string> = {
+  visit: 'A visit',
+  follow_up: 'A follow-up',
+  customer: 'A customer',
+  value: 'A value',
+  target: 'A target',
+  day_off: 'A day off',
+  person: 'A day of joining or leaving',
+};
+const CAUSES_ZH: Record<string, string> = {
+  visit: '拜访',
+  follow_up: '跟进',
+  customer: '客户',
+  value: '数值',
+  target: '目标',
+  day_off: '休息日',
+  person: '入职或离职日期',
+};
+
 const en = {
   score: 'Score',
   scores: 'Scores',
@@ -103,6 +123,7 @@ const en = {
 
   schemes: 'Schemes',
   targets: 'Targets',
+  targetOf: (name: string) => `Target of ${name}`,
   template: 'From a template',
   templates: {
     balanced: 'Balanced',
@@ -170,8 +191,8 @@ const en = {
   wrongAmount: 'A number is needed.',
   proposals: 'Proposals',
   proposalSaved: 'Proposal saved on this phone',
-  causeOf: (code: string): string =>
-    code === 'LATE' ? 'A visit that came later' : 'A visit that changed later',
+  causeOf: (kind: string, late: boolean): string =>
+    `${CAUSES[kind] ?? 'Something'} that ${late ? 'came' : 'changed'} later`,
   noValues: 'No value waits for you.',
   valuesWait: 'Values that wait for you',
   noneYet: 'none yet',
@@ -310,6 +331,7 @@ const zh: ScoreWords = {
 
   schemes: '考核方案',
   targets: '目标',
+  targetOf: (name) => `${name}的目标`,
   template: '选用模板',
   templates: {
     balanced: '均衡型',
@@ -370,7 +392,7 @@ const zh: ScoreWords = {
   wrongAmount: '请填写数字。',
   proposals: '调整申请',
   proposalSaved: '申请已存到本机',
-  causeOf: (code) => (code === 'LATE' ? '后来才到的一次拜访' : '后来有改动的一次拜访'),
+  causeOf: (kind, late) => `${late ? '后来才到的' : '后来有改动的'}${CAUSES_ZH[kind] ?? '记录'}`,
   noValues: '没有等待你处理的数值。',
   valuesWait: '等待你处理的数值',
   noneYet: '未设定',

@@ -138,9 +138,13 @@ def test_every_code_that_a_phone_can_bring_about_occurs(made: tuple[Config, list
         assert late > 3, "check-outs are forgotten"
 
 
-def test_the_journal_tells_what_the_tables_say(made: tuple[Config, list[SignIn]]) -> None:
-    with opened(made[0]), reading() as connection:
+def test_the_journal_tells_what_the_tables_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "DAYS", 12)
+    config = config_in(tmp_path)
+    prepare(config, "en", now=NOW)
+    with opened(config), reading() as connection:
         org_id = connection.execute(select(Organisation.id)).scalar_one()
+        assert connection.execute(select(func.count()).where(Visit.valid)).scalar_one() > 500
         assert check(connection, org_id) == []
 
 

@@ -21,6 +21,7 @@ from server.indicators.closing_model import Closing
 from server.indicators.compare import HONOURS
 from server.people.model import Organisation
 from server.reminders.model import Reminder
+from sync.mutation import instant_text
 from tests.world import World
 
 FRIDAY = datetime(2026, 3, 27, 12, tzinfo=UTC)
@@ -99,6 +100,61 @@ def test_a_lead_that_arrives_after_the_closing_of_its_month_adjusts_it_visibly(
     (change,) = adjustment["changes"]
     assert (change["indicator"], change["actual"]) == ("coverage", ["1", "0.5"])
     assert adjustment["causes"] == [{"kind": "customer", "id": lead["entity"], "code": "LATE"}]
+
+
+def test_a_day_off_and_a_day_of_leaving_that_are_told_late_adjust_what_was_wanted_and_nothing_else(
+    world: World, clock: Any
+) -> None:
+    for who in ("rob", "ria"):
+        world.create(
+            *("target", f"of {who}"),
+            indicator="valid_visits",
+            person_id=world.ids[who],
+            period="month",
+            starts_on="2026-03-01",
+            amount="22",
+            status="held",
+        )
+    clock.move_to(CLOSED)
+    with world.app.app_context():
+        close_due(world.org, CLOSED)
+
+    def told(hours: int) -> dict[tuple[str, str, str], tuple[list[Any], set[tuple[str, str, str]]]]:
+        """Whose adjustments came by now, of which period: what was wanted before and after, and by which causes."""
+        now = CLOSED + timedelta(hours=hours)
+        clock.move_to(now)
+        with world.app.app_context():
+            close_due(world.org, now)
+        found = {}
+        for who in ("rob", "ria", "sam"):
+            for key, row in closings(world, who).items():
+                for one in row["adjustments"]:
+                    if one["at"] == instant_text(now):
+                        (change,) = one["changes"]
+                        causes = {(cause["kind"], cause["id"], cause["code"]) for cause in one["causes"]}
+                        found[(who, *key)] = change["target"], causes
+        return found
+
+    ill = world.create("day_off", "ill", on="2026-03-31", name="Ill", person_id=world.ids["rob"])
+    first = told(1)
+    assert {who for who, _, _ in first} == {"rob"}
+    assert first["rob", "day", "2026-03-31"] == (["1", "0"], {("day_off", ill, "LATE")})
+    assert ("rob", "month", "2026-03-01") not in first, "a month's own target is spread over other days"
+
+    feast = world.create("day_off", "feast", on="2026-03-30", name="Feast")
+    second = told(2)
+    assert second["ria", "day", "2026-03-30"] == (["1", "0"], {("day_off", feast, "LATE")})
+    assert second["rob", "day", "2026-03-30"][1] == {("day_off", ill, "LATE"), ("day_off", feast, "LATE")}
+
+    world.change("person", "ria", left_on="2026-03-16")
+    third = told(3)
+    assert {who for who, _, _ in third} == {"ria"}
+    target, causes = third["ria", "month", "2026-03-01"]
+    assert target[0] == "22" and float(target[1]) < 12
+    assert ("person", world.ids["ria"], "CHANGED") in causes
+    assert told(4) == {}
+    with world.app.app_context(), reading() as connection:
+        assert check(connection, world.org) == []
 
 
 ZONES = (

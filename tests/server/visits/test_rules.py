@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pytest
 from hypothesis import assume, given
@@ -204,36 +205,27 @@ def test_a_missing_position_is_a_reason_for_review_only_as_a_habit():
     assert (habit["trust"], habit["trust_reasons"]) == ("review", ["NO_POSITION_DENIED", "NO_POSITION_HABIT"])
 
 
-@pytest.mark.parametrize("status", ["planned", "open", "done", "cancelled"])
-@pytest.mark.parametrize("after_deactivation", [False, True])
-@pytest.mark.parametrize("doubt_ms", [0, 400_000])
-@pytest.mark.parametrize(
-    "judged", [{}, {"accepted": True}, {"declined": {"by": "m", "word": "No", "at": "x"}}]
-)
-@pytest.mark.parametrize(
-    "fix",
-    [None, {"none": "denied"}, {"none": "purged"}, fix_at(), fix_at(5000)],
-    ids=lambda fix: str(fix)[:20],
-)
+@pytest.mark.parametrize("status", ["planned", "open", "done"])
 @pytest.mark.parametrize("mode", ["in_person", "phone"])
-def test_whether_it_is_a_habit_is_looked_at_anew_as_it_was_at_first(
-    status, after_deactivation, doubt_ms, judged, fix, mode
-):
-    def known(habit: bool) -> dict:
-        return judge(
-            45 if status == "done" else None,
-            status=status,
-            mode=mode,
-            doubt_ms=doubt_ms,
-            after_deactivation=after_deactivation,
-            check_in_fix=fix,
-            habit=habit,
-            **judged,
-        )
-
-    for before in (False, True):
-        for now in (False, True):
-            assert with_habit(known(before), status, now) == known(now)
+def test_whether_it_is_a_habit_is_looked_at_anew_as_it_was_at_first(mode, status):
+    verdicts = [{}, {"accepted": True}, {"declined": {"by": "m", "word": "No", "at": "x"}}]
+    fixes = [None, {"none": "denied"}, {"none": "purged"}, fix_at(), fix_at(5000)]
+    for after_deactivation, doubt_ms, verdict, fix in product([False, True], [0, 400_000], verdicts, fixes):
+        known = [
+            judge(
+                45 if status == "done" else None,
+                status=status,
+                mode=mode,
+                doubt_ms=doubt_ms,
+                after_deactivation=after_deactivation,
+                check_in_fix=fix,
+                habit=habit,
+                **verdict,
+            )
+            for habit in (False, True)
+        ]
+        for before, now in product((False, True), repeat=2):
+            assert with_habit(known[before], status, now) == known[now]
 
 
 def test_a_habit_does_not_touch_a_visit_with_a_position_nor_one_still_open_nor_one_purged():
