@@ -332,6 +332,9 @@ def _confirm(*, err: bool) -> None:
         raise Refused("Nothing was imported. (--yes imports without asking, --dry-run only looks.)") from None
 
 
+MADE_UP, MADE_UP_ZH = "Working day for a holiday", "调休上班"
+
+
 @click.group("holidays")
 def holidays_command() -> None:
     """Holidays: days off that everybody has."""
@@ -350,8 +353,8 @@ def holidays_add(
 ) -> None:
     """Write down the public holidays of a COUNTRY (ISO code, such as CN, GB, DE) in these years as days off.
 
-    They are days off like those that administrators write: seen by all, and to be archived where one is worked. The same
-    command again adds only what is missing.
+    They are days off like those that administrators write: seen by all, and to be archived where one is worked. Days of a
+    weekend that are worked to make up for one are written down as such. The same command again adds only what is missing.
     """
     from server.indicators.holidays import public_holidays  # noqa: PLC0415 - a large library, for this alone
 
@@ -363,16 +366,21 @@ def holidays_add(
                 "day_off",
                 str(uuid5(NAMESPACE_OID, f"rounds:{of['id']}:holiday:{name}:{day}")),
                 "create",
-                {"on": day.isoformat(), "name": said, "region": name},
+                {"on": day.isoformat(), "name": said or MADE_UP, "region": name}
+                | ({} if said else {"name_zh": MADE_UP_ZH, "worked": True}),
                 id=str(uuid5(NAMESPACE_OID, f"rounds:{of['id']}:add:holiday:{name}:{day}:{said}")),
             )
             for day, said in found
         ]
         receipts = [] if dry_run else write(system(of["id"]), client_of(of["id"], "import"), changes, now())
     if as_json:
-        say_json({"done": not dry_run, "days": [{"on": str(day), "name": said} for day, said in found]})
+        days = [
+            {"on": str(day), "name": said or MADE_UP} | ({} if said else {"worked": True})
+            for day, said in found
+        ]
+        say_json({"done": not dry_run, "days": days})
         return
     for day, said in found:
-        click.echo(f"{day}  {said}")
+        click.echo(f"{day}  {said or MADE_UP}")
     kept = sum(receipt["status"] in {"applied", "noop"} for receipt in receipts)
-    click.echo(f"{len(found)} days." if dry_run else f"{kept} days off written down.")
+    click.echo(f"{len(found)} days." if dry_run else f"{kept} days written down.")

@@ -539,6 +539,7 @@ DAY_OFF = Kind(
             "name_zh": Field("value", check=p.text(200)),
             "region": Field("value", check=p.text(16)),
             "person_id": Field("value", check=p.uuid()),
+            "worked": Field("value", check=p.flag()),
         },
     ),
     create=MANAGERS,

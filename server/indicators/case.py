@@ -275,22 +275,25 @@ def period_in(document: Any, path: str, week_start: int) -> Period:
 
 
 def calendar_of(document: Any, path: str = "calendar") -> Calendar:
-    """`weekdays` (0 = Monday), days `off`, and the first day `joined` and first day no more, `left`."""
+    """`weekdays` (0 = Monday), days `off`, others `worked`, and the first day `joined` and first day no more, `left`."""
     if document is None:
         return Calendar()
-    document = _object(document, path, ("weekdays", "off", "joined", "left"))
+    document = _object(document, path, ("weekdays", "off", "worked", "joined", "left"))
     weekdays = MONDAY_TO_FRIDAY
     if document.get("weekdays") is not None:
         given = _list(document["weekdays"], f"{path}.weekdays")
         if not all(isinstance(one, int) and not isinstance(one, bool) and 0 <= one < 7 for one in given):
             raise BadCase("OUT_OF_RANGE", f"{path}.weekdays", "Days of the week are 0 (Monday) to 6.")
         weekdays = frozenset(given)
-    off = _list(document.get("off") or [], f"{path}.off")
+    off, worked = (
+        frozenset(
+            day(one, f"{path}.{name}[{at}]")
+            for at, one in enumerate(_list(document.get(name) or [], f"{path}.{name}"))
+        )
+        for name in ("off", "worked")
+    )
     return Calendar(
-        weekdays,
-        frozenset(day(one, f"{path}.off[{at}]") for at, one in enumerate(off)),
-        _maybe(day, document, "joined", path),
-        _maybe(day, document, "left", path),
+        weekdays, off, _maybe(day, document, "joined", path), _maybe(day, document, "left", path), worked
     )
 
 

@@ -12,8 +12,10 @@ from server.people.admin import Refused
 
 def public_holidays(
     country: str, region: str | None, years: Sequence[int], locale: str
-) -> list[tuple[date, str]]:
+) -> list[tuple[date, str | None]]:
     """(day, name) of a country's holidays in these years, in order; raises `Refused` for one that is not known.
+
+    Without a name: a day of a weekend that is worked to make up for one.
 
     `country` ISO 3166-1, `region` a subdivision of it or None; names in the language of `locale` where there are any, else
     in English, else in the country's own.
@@ -29,4 +31,6 @@ def public_holidays(
     spoken = holidays.list_localized_countries().get(code, [])
     language = next((one for one in wanted if one in spoken), None)
     found = holidays.country_holidays(code, subdiv=subdivision, years=list(years), language=language)
-    return sorted((day, name) for day, name in found.items())
+    # The library knows these of all its years, whichever were asked for.
+    made_up = {day for day in getattr(found, "weekend_workdays", ()) if day.year in years}
+    return sorted([*found.items(), *((day, None) for day in made_up - found.keys())])

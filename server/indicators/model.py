@@ -83,7 +83,10 @@ class IndicatorValue(Synced, Model):
 
 
 class DayOff(Synced, Model):
-    """A day that is not worked: by everybody (a holiday), or by one person. `region` tells whose holiday it is."""
+    """A day that is not worked: by everybody (a holiday), or by one person. `region` tells whose holiday it is.
+
+    With `worked` it is the contrary, as where a Saturday makes up for a holiday; of two for one day, the one off holds.
+    """
 
     __tablename__ = "day_off"
     __table_args__ = (
@@ -97,6 +100,7 @@ class DayOff(Synced, Model):
     name_zh: Mapped[str | None] = mapped_column()
     region: Mapped[str | None] = mapped_column()
     person_id: Mapped[str | None] = mapped_column(Id)
+    worked: Mapped[bool | None] = mapped_column()
 
 
 class Appeal(Synced, Model):

@@ -7,7 +7,7 @@ is stored on it, so no zone is needed here but to tell when a period is over for
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 PERIODS = ("day", "week", "month", "quarter", "half", "year")
@@ -48,7 +48,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Which days are worked: `weekdays` (0 = Monday) that are not `off`, within somebody's time here.
+    """Which days are worked: `weekdays` (0 = Monday) and what else is `worked`, unless `off`, within somebody's time here.
 
     `joined` is the first day that counts for them, `left` the first that does not any more.
     """
@@ -57,10 +57,16 @@ class Calendar:
     off: frozenset[date] = field(default_factory=frozenset)
     joined: date | None = None
     left: date | None = None
+    worked: frozenset[date] = field(default_factory=frozenset)
+
+    @property
+    def everybodys(self) -> Calendar:
+        """The same days for whoever was always there."""
+        return replace(self, joined=None, left=None)
 
     def is_planned(self, day: date) -> bool:
         """Whether the organisation works that day."""
-        return day.weekday() in self.weekdays and day not in self.off
+        return (day.weekday() in self.weekdays or day in self.worked) and day not in self.off
 
     def is_theirs(self, day: date) -> bool:
         """Whether the person is there that day."""

@@ -26,6 +26,8 @@ from server.people.model import Organisation, Person, Setting
 from server.people.rules import above
 from server.visits.rules import day_of, zone_of
 
+_NEVER: frozenset[date] = frozenset()
+
 WORKING_DAYS = "working_days"
 """The setting of an organisation that lists its working days of the week, 0 = Monday."""
 
@@ -67,6 +69,7 @@ class Book:
     schemes: list[Held] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     off: dict[str | None, frozenset[date]] = field(default_factory=dict)
+    worked: dict[str | None, frozenset[date]] = field(default_factory=dict)
     _everybodys: Calendar | None = None
 
     @property
@@ -83,12 +86,17 @@ class Book:
 
     def calendar(self, person: Rated | None) -> Calendar:
         """Which days are worked by somebody, or by a team."""
-        off = self.off.get(None, frozenset())
+        off, worked = self.off.get(None, _NEVER), self.worked.get(None, _NEVER)
         if self._everybodys is None:
-            self._everybodys = Calendar(self.weekdays, off)
-        if person is None or not (person.joined or person.left or person.id in self.off):
+            self._everybodys = Calendar(self.weekdays, off, worked=worked)
+        if person is None or not (
+            person.joined or person.left or person.id in self.off or person.id in self.worked
+        ):
             return self._everybodys
-        return Calendar(self.weekdays, off | self.off.get(person.id, frozenset()), person.joined, person.left)
+        off |= self.off.get(person.id, _NEVER)
+        return Calendar(
+            self.weekdays, off, person.joined, person.left, worked | self.worked.get(person.id, _NEVER)
+        )
 
     def scheme_in(self, role: str | None, team_id: str | None, period: Period) -> Held | None:
         """The scheme that holds on the first day of a period, or begins in it: the nearest team's, then the latest."""
@@ -131,12 +139,16 @@ def open_book(connection: Connection, org_id: str, as_of: datetime) -> Book:
         Held(date.fromisoformat(row["valid_from"]), row["role"], row["team_id"], row["name"], _scheme(row))
         for row in rows
     ]
-    off: dict[str | None, set[date]] = {}
-    for person, day in connection.execute(
-        select(DayOff.person_id, DayOff.on).where(DayOff.org_id == org_id, DayOff.archived.is_(False))
+    days: dict[bool, dict[str | None, set[date]]] = {True: {}, False: {}}
+    for person, day, worked in connection.execute(
+        select(DayOff.person_id, DayOff.on, DayOff.worked).where(
+            DayOff.org_id == org_id, DayOff.archived.is_(False)
+        )
     ):
-        off.setdefault(person, set()).add(date.fromisoformat(day))
-    book.off = {person: frozenset(days) for person, days in off.items()}
+        days[bool(worked)].setdefault(person, set()).add(date.fromisoformat(day))
+    book.off, book.worked = (
+        {person: frozenset(some) for person, some in days[worked].items()} for worked in (False, True)
+    )
     return book
 
 

@@ -43,8 +43,8 @@ def target_of(period: Period, wanted: Iterable[Wanted], calendar: Calendar, *, l
         amount = sum(per_day.values(), Fraction())
         reduced = False
         if calendar.joined or calendar.left:
-            everybody = Calendar(calendar.weekdays, calendar.off)
-            reduced = amount != sum(daily(period, list(held.values()), everybody).values(), Fraction())
+            whole = daily(period, list(held.values()), calendar.everybodys)
+            reduced = amount != sum(whole.values(), Fraction())
     return Target(amount.numerator, amount.denominator, ("PRO_RATA",) if reduced else ())
 
 
@@ -55,12 +55,11 @@ def daily(period: Period, held: Sequence[Wanted], calendar: Calendar) -> dict[da
     take, over the working days that they leave. A period without a working day spreads over all its days. Days on which
     the person is not there are wanted nothing.
     """
-    everybody = Calendar(calendar.weekdays, calendar.off)
     found: dict[date, Fraction] = {}
     for each in sorted(held, key=lambda one: (PERIODS.index(one.period.kind), one.period.starts_on)):
         free = [day for day in each.period.days() if day not in found]
         taken = sum((found[day] for day in each.period.days() if day in found), Fraction())
-        worked = [day for day in free if everybody.is_planned(day)]
+        worked = [day for day in free if calendar.is_planned(day)]
         if not worked and taken == 0:
             worked = free
         rest = max(each.amount - taken, Fraction())
@@ -79,7 +78,7 @@ def spread(
     amount: Fraction, period: Period, kind: str, calendar: Calendar, week_start: int = 0
 ) -> list[Wanted]:
     """What each part of a period gets of its amount, by working days; a week that reaches over an edge its days inside."""
-    per_day = daily(period, [Wanted(period, amount)], Calendar(calendar.weekdays, calendar.off))
+    per_day = daily(period, [Wanted(period, amount)], calendar.everybodys)
     found: dict[Period, Fraction] = {}
     for day, share in per_day.items():
         part = period_of(kind, day, week_start)

@@ -20,7 +20,7 @@ interface Case {
   name: string;
   period?: { kind: PeriodKind; starts_on: string };
   week_start?: number;
-  calendar?: { weekdays?: number[]; off?: string[]; joined?: string; left?: string };
+  calendar?: { weekdays?: number[]; off?: string[]; worked?: string[]; joined?: string; left?: string };
   scheme: Data;
   targets?: Record<string, string> | (Data & { indicator: string; period: PeriodKind; starts_on: string })[];
   facts?: Data;
@@ -87,6 +87,7 @@ function targetsOf(one: Case, scheme: Scheme, periods: Map<string, Period>, week
   const calendar: Calendar = {
     weekdays: days?.weekdays ? new Set(days.weekdays) : MONDAY_TO_FRIDAY,
     off: new Set(days?.off),
+    worked: new Set(days?.worked),
     joined: days?.joined ?? null,
     left: days?.left ?? null,
   };

@@ -161,6 +161,13 @@ describe('my score on the phone', () => {
     const off = { ...g, daysOff: [row_off('2026-11-20', null), row_off('2026-11-23', 'ria')] };
     expect(needOf(off, row, NOVEMBER)!.daysLeft).toBe(7);
     expect(needOf({ ...g, today: '2026-11-21' }, row, NOVEMBER)!.state).toBe('free');
+    const made = row_off('2026-11-21', null);
+    const instead = {
+      ...g,
+      today: '2026-11-21',
+      daysOff: [{ ...made, data: { ...made.data, worked: true } }],
+    };
+    expect(needOf(instead, row, NOVEMBER)!.state).toBe('open');
     const enough = {
       ...g,
       work: { ...g.work, visits: Array.from({ length: 84 }, () => visit('2026-11-10')) },

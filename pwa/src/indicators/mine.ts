@@ -124,15 +124,16 @@ export function upcoming(ground: Ground): HeldScheme[] {
 }
 
 export function calendarOf(ground: Ground): Calendar {
-  const off = ground.daysOff
-    .filter(
-      ({ data }) =>
-        data['person_id'] === null || data['person_id'] === undefined || data['person_id'] === ground.me,
-    )
-    .map(({ data }) => String(data['on']));
+  const days = ground.daysOff.filter(
+    ({ data }) =>
+      data['person_id'] === null || data['person_id'] === undefined || data['person_id'] === ground.me,
+  );
+  const those = (worked: boolean) =>
+    new Set(days.filter(({ data }) => !!data['worked'] === worked).map(({ data }) => String(data['on'])));
   return {
     weekdays: ground.weekdays ? new Set(ground.weekdays) : MONDAY_TO_FRIDAY,
-    off: new Set(off),
+    off: those(false),
+    worked: those(true),
     joined: ground.joined ?? null,
     left: ground.left ?? null,
   };

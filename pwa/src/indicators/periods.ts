@@ -17,6 +17,8 @@ export interface Calendar {
   off: ReadonlySet<string>;
   joined?: string | null;
   left?: string | null;
+  /** Days of a weekend that are worked. */
+  worked?: ReadonlySet<string>;
 }
 export const MONDAY_TO_FRIDAY: ReadonlySet<number> = new Set([0, 1, 2, 3, 4]);
 
@@ -69,7 +71,9 @@ export function* daysOf(period: Period): Generator<string> {
 
 /** Whether the organisation works that day. */
 export const isPlanned = (c: Calendar, day: string): boolean =>
-  c.weekdays.has(weekdayOf(day)) && !c.off.has(day);
+  (c.weekdays.has(weekdayOf(day)) || !!c.worked?.has(day)) && !c.off.has(day);
+/** The same days for whoever was always there. */
+export const everybodys = (c: Calendar): Calendar => ({ ...c, joined: null, left: null });
 /** Whether the person is there that day. */
 export const isTheirs = (c: Calendar, day: string): boolean =>
   (!c.joined || day >= c.joined) && (!c.left || day < c.left);

@@ -1,6 +1,16 @@
 /** What is wanted of somebody in a period, out of what was typed, as `server/indicators/targets.py` has it. Pure. */
 import { Fraction } from './fraction';
-import { daysOf, holds, isPlanned, isTheirs, PERIODS, same, type Calendar, type Period } from './periods';
+import {
+  daysOf,
+  everybodys,
+  holds,
+  isPlanned,
+  isTheirs,
+  PERIODS,
+  same,
+  type Calendar,
+  type Period,
+} from './periods';
 import type { Target } from './score';
 
 /** One held target: so much in this period. */
@@ -36,7 +46,7 @@ export function targetOf(
   const sum = (days: Map<string, Fraction>) =>
     [...days.values()].reduce((all, one) => all.plus(one), Fraction.ZERO);
   const amount = sum(perDay);
-  const everybody = sum(daily(period, held, { weekdays: calendar.weekdays, off: calendar.off }));
+  const everybody = sum(daily(period, held, everybodys(calendar)));
   return { amount, reasons: amount.compare(everybody) === 0 ? [] : ['PRO_RATA'] };
 }
 
@@ -47,7 +57,6 @@ function latest(wanted: Wanted[]): Wanted[] {
 
 /** Day of the period -> its share of what was typed; days that nothing typed covers are missing. */
 export function daily(period: Period, held: Wanted[], calendar: Calendar): Map<string, Fraction> {
-  const everybody: Calendar = { weekdays: calendar.weekdays, off: calendar.off };
   const found = new Map<string, Fraction>();
   const inOrder = [...held].sort(
     (a, b) => rank(a.period) - rank(b.period) || (a.period.starts_on < b.period.starts_on ? -1 : 1),
@@ -60,7 +69,7 @@ export function daily(period: Period, held: Wanted[], calendar: Calendar): Map<s
       if (got) taken = taken.plus(got);
       else free.push(day);
     }
-    let worked = free.filter((day) => isPlanned(everybody, day));
+    let worked = free.filter((day) => isPlanned(calendar, day));
     if (worked.length === 0 && taken.isZero) worked = free;
     const left = each.amount.minus(taken);
     const rest = left.compare(Fraction.ZERO) > 0 ? left : Fraction.ZERO;

@@ -1104,6 +1104,7 @@ def upgrade() -> None:
         sa.Column("name_zh", sa.String(), nullable=True),
         sa.Column("region", sa.String(), nullable=True),
         sa.Column("person_id", server.db.Id, nullable=True),
+        sa.Column("worked", sa.Boolean(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("archived", sa.Boolean(), nullable=False),

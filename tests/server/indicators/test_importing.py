@@ -252,11 +252,22 @@ def test_an_integrator_sends_a_table_and_is_told_of_each_row(rounds: Commands, w
 
 def test_holidays_of_a_country_become_days_off_once(rounds: Commands, world: World) -> None:
     for _ in range(2):
-        assert "9 days off" in rounds("holidays", "add", "gb", "2026", "--region", "eng").output
+        assert "9 days written" in rounds("holidays", "add", "gb", "2026", "--region", "eng").output
     days = {row["on"]: (row["name"], row["region"], row["person_id"]) for row in stored(world, DayOff)}
     assert len(days) == 9
     assert days["2026-04-03"] == ("Good Friday", "GB-ENG", None)
     assert "ISO code" in rounds("holidays", "add", "Atlantis", "2026", code=1).output
+
+
+def test_what_china_works_at_weekends_for_its_holidays_is_written_down_as_worked(
+    rounds: Commands, world: World
+) -> None:
+    said = rounds("holidays", "add", "CN", "2026").output
+    assert "2026-02-14  Working day for a holiday" in said and "2025" not in said
+    days = {row["on"]: (row["worked"], row["name_zh"]) for row in stored(world, DayOff)}
+    assert days["2026-02-14"] == (True, "调休上班"), "a Saturday before the spring festival"
+    assert days["2026-02-17"][0] is None
+    assert sum(bool(worked) for worked, _ in days.values()) == 6
 
 
 # -- schemes -----------------------------------------------------------------------------------------------------------

@@ -94,6 +94,21 @@ def test_a_years_target_runs_down_to_each_working_day_of_who_is_there(world: Wor
     )
 
 
+def test_a_saturday_that_makes_up_for_a_holiday_is_a_working_day_but_not_for_who_has_it_off(
+    world: World,
+) -> None:
+    saturday = "2026-03-14"
+    want(world, "ria", "month", "2026-03-01", "46")
+    want(world, "rob", "month", "2026-03-01", "40")
+    world.create("day_off", "instead", on=saturday, name="For the holiday", worked=True)
+    assert [wanted(world, "ria", *one) for one in (("day", saturday), ("day", WEEK), ("week", WEEK))] == [
+        *("2", "2", "12")
+    ]
+    assert wanted(world, "rob", "day", saturday) == plain((D(40) / D(21)).quantize(D("0.000001")))
+    world.create("day_off", "still off", on=saturday, name="Wedding", person_id=world.ids["rob"])
+    assert (wanted(world, "rob", "day", saturday), wanted(world, "rob", "day", WEEK)) == ("0", "2")
+
+
 @pytest.mark.parametrize("shared_app", ["sqlite"], indirect=True)
 def test_a_typed_month_stands_and_the_year_is_made_up_by_the_others(world: World) -> None:
     want(world, "ria", "month", "2026-03-01", "60")
