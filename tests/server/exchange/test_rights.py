@@ -117,7 +117,7 @@ WANTED_OF = {"indicator", "person_id", "team_id", "period", "starts_on"}
 MEASURED = {"on", "amount", "source", "note", "status"}
 MEASURED_OF = {"indicator", "person_id"}
 # day_off | all but whose | who leads the person, of everybody's administrators
-OFF = {"on", "name", "name_zh", "region"}
+OFF = {"on", "name", "name_zh", "region", "worked"}
 # closing | all | the ticker; its state and the reason of that: administrators as well, who reopen it
 CLOSED = {
     *("person_id", "period", "starts_on", "ends_on", "scheme", "readings", "reasons", "total", "grade"),
@@ -379,6 +379,7 @@ def values(world: World, kind: str) -> dict[str, Callable[[], Any]]:
             "name": lambda: "Fair",
             "name_zh": lambda: "集市",
             "region": lambda: "GB",
+            "worked": lambda: True,
             "person_id": lambda: ids["ria"],
         },
         "visit_kind": {
