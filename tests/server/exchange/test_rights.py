@@ -179,6 +179,10 @@ def verdict(receipt: dict[str, Any]) -> str:
 # --- the stage ---------------------------------------------------------------------------------------------------------
 
 
+ON_ONE = pytest.mark.parametrize("shared_app", ["sqlite"], indirect=True)
+"""Who may do what is asked by the same code of either database; customers and what is said are tried on both."""
+
+
 @pytest.fixture(scope="module")
 def stage(shared_app: Any) -> World:
     """People of every standing, one who left, and another organisation's administrator. Each test adds what is its own."""
@@ -478,6 +482,7 @@ def test_customers_are_changed_by_whom_the_table_says(stage: World) -> None:
 
 
 @pytest.mark.parametrize("state", ["planned", "open", "done"])
+@ON_ONE
 def test_visits_are_changed_by_whom_the_table_says(stage: World, state: str) -> None:
     rob = stage.phone("rob")
     fields = {"customer_id": stage.ids["Shop"], "mode": "in_person", "status": state}
@@ -496,6 +501,7 @@ def test_visits_are_changed_by_whom_the_table_says(stage: World, state: str) -> 
     assert list(walk(stage, "visit", fresh, may, untouched)) == []
 
 
+@ON_ONE
 def test_follow_ups_are_changed_by_whom_the_table_says(stage: World) -> None:
     rob = stage.phone("rob")
     visit = rob.check_in(stage.ids["Shop"])
@@ -524,6 +530,7 @@ def test_what_was_said_is_changed_by_nobody(stage: World) -> None:
     assert list(walk(stage, "comment", fresh, lambda standing, field: False)) == []
 
 
+@ON_ONE
 def test_an_inbox_is_marked_by_its_owner_and_written_by_nobody(stage: World) -> None:
     def fresh(count: int) -> list[str]:
         told = {"person_id": stage.ids["rob"], "rule": "comment", "about": [], "words": {}}
@@ -563,6 +570,7 @@ def many(world: World, kind: str, **fields: Callable[[], Any]) -> Callable[[int]
 
 
 @pytest.mark.parametrize("state", ["proposed", "approved"])
+@ON_ONE
 def test_schemes_are_changed_by_administrators_while_they_are_proposed(stage: World, state: str) -> None:
     fields = {name: (lambda value=value: value) for name, value in a_scheme(status=state).items()}
 
@@ -573,6 +581,7 @@ def test_schemes_are_changed_by_administrators_while_they_are_proposed(stage: Wo
 
 
 @pytest.mark.parametrize("state", ["proposed", "held"])
+@ON_ONE
 def test_targets_are_changed_by_whom_the_table_says(stage: World, state: str) -> None:
     months = iter(f"{year}-{month:02}-01" for year in range(2031, 2099) for month in range(1, 13))
     fresh = many(
@@ -593,6 +602,7 @@ def test_targets_are_changed_by_whom_the_table_says(stage: World, state: str) ->
 
 
 @pytest.mark.parametrize("state", ["entered", "confirmed", "reviewed"])
+@ON_ONE
 def test_values_are_changed_by_whom_the_table_says(stage: World, state: str) -> None:
     fresh = many(
         stage,
@@ -611,6 +621,7 @@ def test_values_are_changed_by_whom_the_table_says(stage: World, state: str) -> 
 
 
 @pytest.mark.parametrize("whose", ["rob", None])
+@ON_ONE
 def test_days_off_are_changed_by_who_leads_the_person_or_everybody(stage: World, whose: str | None) -> None:
     fresh = many(
         stage,
@@ -651,6 +662,7 @@ def closings(world: World, person: str) -> Callable[[int], list[str]]:
     return fresh
 
 
+@ON_ONE
 def test_a_closing_is_changed_by_nobody(stage: World) -> None:
     # To reopen it takes both words at once; its own tests tell how.
     assert (
@@ -658,6 +670,7 @@ def test_a_closing_is_changed_by_nobody(stage: World) -> None:
     )
 
 
+@ON_ONE
 def test_appeals_are_worded_by_their_author_and_answered_by_who_leads_them(stage: World) -> None:
     rob = stage.phone("rob")
     (closing,) = closings(stage, "rob")(1)
@@ -688,6 +701,7 @@ def amendment_of(world: World, phone: Any) -> str:
     return str(asked["entity"])
 
 
+@ON_ONE
 def test_what_was_asked_for_and_what_was_decided_is_changed_by_nobody(stage: World) -> None:
     mia, amendment = stage.phone("mia"), amendment_of(stage, stage.phone("rob"))
     decided = mia.create("decision", on_kind="amendment", on_id=amendment, verdict="decline")
@@ -749,6 +763,7 @@ def test_only_the_rep_of_a_visit_asks_for_another_word_about_it(stage: World) ->
 
 
 @pytest.mark.parametrize("kind", sorted(SET_UP))
+@ON_ONE
 def test_what_the_whole_organisation_shares_is_changed_by_administrators_alone(
     stage: World, kind: str
 ) -> None:
@@ -986,6 +1001,7 @@ def test_who_plans_a_visit_for_somebody_writes_none_of_its_evidence(stage: World
 
 
 @pytest.mark.parametrize("kind", sorted(SET_UP))
+@ON_ONE
 def test_what_the_whole_organisation_shares_is_made_by_administrators_alone(stage: World, kind: str) -> None:
     tried = values(stage, kind)
     for person, standing in STANDING.items():
@@ -1145,6 +1161,7 @@ def test_a_visit_is_archived_by_nobody(stage: World) -> None:
         ("setting", "colour"),
     ],
 )
+@ON_ONE
 def test_what_the_whole_organisation_shares_is_archived_by_administrators_alone(
     stage: World, kind: str, name: str
 ) -> None:
