@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, null, or_, select, union_all, update
 
 from server.customers.model import Customer
 from server.db import upsert
@@ -115,12 +115,6 @@ _WON = (
     .group_by(Customer.won_by, Customer.customer_since)
 )
 _DAY = (FactDay.person_id, FactDay.day, *(getattr(FactDay, name) for name in OF_A_DAY))
-_DAYS = select(*_DAY).where(
-    FactDay.org_id == bindparam("org"),
-    FactDay.person_id == bindparam("person"),
-    FactDay.day >= bindparam("first"),
-    FactDay.day <= bindparam("last"),
-)
 _DAYS_OF = select(*_DAY).where(
     FactDay.org_id == bindparam("org"),
     FactDay.person_id.in_(bindparam("people", expanding=True)),
@@ -132,12 +126,22 @@ _MONTHS = select(FactMonth.person_id, FactMonth.month).where(
     FactMonth.person_id.in_(bindparam("people", expanding=True)),
     FactMonth.month >= bindparam("first"),
 )
-_OWN_OF = select(Owned.customer_id).where(
-    Owned.org_id == bindparam("org"),
-    Owned.person_id == bindparam("person"),
-    Owned.since <= bindparam("last"),
-    or_(Owned.until.is_(None), Owned.until > bindparam("last")),
+_MONTH: Any = union_all(
+    select(*_DAY).where(
+        FactDay.org_id == bindparam("org"),
+        FactDay.person_id == bindparam("person"),
+        FactDay.day >= bindparam("first"),
+        FactDay.day <= bindparam("last"),
+    ),
+    select(Owned.customer_id, *(null() for _ in _DAY[1:])).where(
+        Owned.org_id == bindparam("org"),
+        Owned.person_id == bindparam("person"),
+        Owned.since <= bindparam("last"),
+        or_(Owned.until.is_(None), Owned.until > bindparam("last")),
+    ),
 )
+"""A month's days of somebody and, without a day, the customers that are theirs at its end: one way to the database."""
+
 _OWN_OF_MANY = select(Owned.person_id, Owned.customer_id).where(
     Owned.org_id == bindparam("org"),
     Owned.person_id.in_(bindparam("people", expanding=True)),
@@ -188,9 +192,9 @@ def keep(work: Work, visits: Mapping[str, Mapping[str, list[Mapping[Any, Any]]]]
     promised |= _answer(work, telling, changed["follow_up"])
     _add(parts, _promises(work, promised))
     _add(parts, _won(work, changed["customer"]))
-    months, news = _write_days(work, parts)
+    months, own, news = _write_days(work, parts)
     handed = _hand_over(work, changed["customer"])
-    _write_months(work, months, handed)
+    _write_months(work, months, own, handed)
     _mark_late(work, news, handed)
 
 
@@ -316,14 +320,19 @@ def _won(work: Work, customers: list[Row]) -> Iterator[tuple[tuple[str, str], di
 
 def _write_days(
     work: Work, parts: Mapping[tuple[str, str], dict[str, Any]]
-) -> tuple[dict[tuple[str, str], Days], Pairs]:
-    """Write the days that came out differently; returns all days of the (person, month) that hold them, and which did."""
+) -> tuple[dict[tuple[str, str], Days], dict[tuple[str, str], set[str]], Pairs]:
+    """Write the days that came out differently; returns all days of the (person, month) that hold them, whose own customers
+    they were before this transaction, and which days did."""
     months: dict[tuple[str, str], Days] = {}
+    own: dict[tuple[str, str], set[str]] = {}
     rows = []
     news: Pairs = set()
+    read: dict[tuple[str, str], Days] = {}
     for (person, day), sums in sorted(parts.items()):
         key = (person, day[:7])
-        known = months.get(key) or _days(work.connection, work.org_id, *key)
+        if key not in own:
+            read[key], own[key] = _month(work.connection, work.org_id, *key)
+        known = read[key]
         before = known.get(day) or dict.fromkeys(SUMS, 0) | {"customers": []}
         after = before | sums
         if after != before:
@@ -332,24 +341,33 @@ def _write_days(
             rows.append({"org_id": work.org_id, "person_id": person, "day": day} | after)
             news.add((person, day))
     upsert(FactDay, work.connection, rows)
-    return months, news
+    return months, own, news
 
 
 Days = dict[str, dict[str, Any]]
 """Day -> its sums and customers."""
 
 
-def _days(connection: Connection, org_id: str, person: str, month: str) -> Days:
+def _month(connection: Connection, org_id: str, person: str, month: str) -> tuple[Days, set[str]]:
     about = {"org": org_id, "person": person, "first": month, "last": month + LAST}
-    return {
-        day: dict(zip(OF_A_DAY, sums, strict=True))
-        for _, day, *sums in connection.execute(_DAYS, about).all()
-    }
+    days: Days = {}
+    own = set()
+    for whose, day, *sums in connection.execute(_MONTH, about).all():
+        if day is None:
+            own.add(whose)
+        else:
+            days[day] = dict(zip(OF_A_DAY, sums, strict=True))
+    return days, own
 
 
-def _write_months(work: Work, months: dict[tuple[str, str], Days], handed: Mapping[str, str]) -> None:
+def _write_months(
+    work: Work,
+    months: dict[tuple[str, str], Days],
+    own: dict[tuple[str, str], set[str]],
+    handed: Mapping[str, str],
+) -> None:
     """Sum months up anew: those whose days changed, and for whoever got or lost customers (`handed`: since when) that
-    month and what comes after."""
+    month and what comes after. `own`: whose customers were theirs before that."""
     if handed:
         touched = {(person, since[:7]) for person, since in handed.items()}
         about = {"org": work.org_id, "people": sorted(handed), "first": min(handed.values())[:7]}
@@ -357,7 +375,7 @@ def _write_months(work: Work, months: dict[tuple[str, str], Days], handed: Mappi
             if month >= handed[person][:7]:
                 touched.add((person, month))
         months.update(_all_days(work, touched - months.keys()))
-    own = _own(work, months.keys())
+        own = _own(work, months.keys())
     rows = [
         {"org_id": work.org_id, "month": month, "person_id": person}
         | sum_month(days.values(), own.get((person, month), set()))
@@ -380,12 +398,8 @@ def _own(work: Work, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str],
     """(person, month) -> the customers the person has at its end."""
     found: dict[tuple[str, str], set[str]] = {}
     for month, people in _by_month(wanted):
-        about: dict[str, Any] = {"org": work.org_id, "last": month + LAST}
-        if len(people) == 1:
-            rows = work.connection.execute(_OWN_OF, about | {"person": people[0]}).scalars()
-            found[people[0], month] = set(rows.all())
-            continue
-        for person, customer in work.connection.execute(_OWN_OF_MANY, about | {"people": people}).all():
+        about: dict[str, Any] = {"org": work.org_id, "last": month + LAST, "people": people}
+        for person, customer in work.connection.execute(_OWN_OF_MANY, about).all():
             found.setdefault((person, month), set()).add(customer)
     return found
 
