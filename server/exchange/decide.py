@@ -24,6 +24,7 @@ from server.exchange.model import Decision
 from server.exchange.rights import Refusal
 from server.exchange.settle import asked_about, is_understood, judge, settle, take
 from server.exchange.work import Actor, Row, Work
+from server.visits.rules import is_withheld
 from sync import receipt as codes
 from sync.clock import best_time
 from sync.mutation import SCHEMA, Author, Mutation, instant_text, moment_of
@@ -541,9 +542,12 @@ def _amend_instead(work: Work, about: About, thing: Mapping[str, Any], value: An
 
 
 def _visit_refused(work: Work, about: About) -> Refusal | None:
-    columns = work.row("visit", about.id).columns
-    server = columns.get("server") or {}
+    visit = work.row("visit", about.id)
+    columns, server = visit.columns, visit.columns.get("server") or {}
     awaited = columns.get("trust") == "review" or "BACK_FILLED" in server.get("reasons", ())
+    if about.verdict == "accept" and visit.entity is not None:
+        # What looked like a habit when it was accepted may be none since: it stays accepted, should it be one again.
+        awaited = awaited or is_withheld(server.get("trust_reasons", ()), visit.values()["status"])
     if not awaited and not (columns.get("clock") or {}).get("decided"):
         return codes.INVALID, "on_id"
     return (codes.INVALID, "word") if about.verdict == "decline" and not (about.word or "").strip() else None

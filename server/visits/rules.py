@@ -215,7 +215,7 @@ def conclude(
     odd = []
     if doubt is not None and doubt > settings.doubt_review_ms:
         odd.append("CLOCK_OFF")
-    if no_position_habit and where and _is_withheld(where.reasons, visit.get("status")):
+    if no_position_habit and where and is_withheld(where.reasons, visit.get("status")):
         odd.append(HABIT)
     if after_deactivation:
         odd.append("AFTER_DEACTIVATION")
@@ -260,7 +260,7 @@ def with_habit(conclusions: Mapping[str, Any], status: str, habit: bool) -> dict
     The same as `conclude` says with `no_position_habit=habit`, without judging anything else again.
     """
     known = conclusions["trust_reasons"]
-    if not _is_withheld(known, status):
+    if not is_withheld(known, status):
         return dict(conclusions)
     odd = [code for code in ODD if (habit if code == HABIT else code in known)]
     reasons = [code for code in conclusions["reasons"] if code != "IN_REVIEW"]
@@ -361,7 +361,7 @@ def _why_not(
     return reasons
 
 
-def _is_withheld(trust_reasons: Sequence[str], status: str | None) -> bool:
+def is_withheld(trust_reasons: Sequence[str], status: str | None) -> bool:
     """No position, and none to be expected any more. One deleted for privacy is not the rep's doing."""
     reason = trust_reasons[0] if trust_reasons else ""
     if reason == "NO_POSITION":

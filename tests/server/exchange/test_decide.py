@@ -523,6 +523,24 @@ def test_only_a_visit_that_awaits_a_word_gets_one_and_only_from_a_lead(world: Wo
     assert visit_of(world, visit)["server"]["accepted"] is False
 
 
+def test_a_visit_accepted_for_want_of_a_position_stays_so_though_that_was_no_habit_after_all(
+    world: World,
+) -> None:
+    rob, mia = world.phone("rob"), world.phone("mia")
+    visit = done_visit(world, rob, check_in_fix={"none": "denied"})
+    declined = decide(mia, "visit", visit, "decline", "No habit, no reason.")
+    assert (declined["code"], declined["detail"]) == ("INVALID", {"field": "on_id"})
+    assert answer(decide(mia, "visit", visit, "accept")) == APPLIED
+    days = [
+        rob.check_in(world.ids["Shop"], ago(days=day), check_in_fix={"none": "denied"})
+        for day in range(1, 12)
+    ]
+    rob.push(*days)
+    told = visit_of(world, visit)["server"]
+    assert (told["trust"], told["valid"], told["accepted"]) == ("review", True, True)
+    is_clean(world)
+
+
 def test_of_two_managers_who_look_at_a_visit_the_first_stands(world: World) -> None:
     _, visit = doubtful(world)
     mia, boss = world.phone("mia"), world.phone("boss")
