@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
@@ -42,6 +43,20 @@ def sign_in(page: Page, url: str, email: str) -> None:
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("navigation").first).to_be_visible()
+
+
+def faults(page: Page) -> list[str]:
+    """What axe reports, each with the element it means: in light colours everything, in dark ones what cannot be read."""
+    found = []
+    for scheme, wanted in (("dark", {"runOnly": ["color-contrast"]}), ("light", None)):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.evaluate("Promise.all(document.getAnimations().map(a => a.finished)).then(() => true)")
+        found += [(scheme, each) for each in Axe().run(page, options=wanted).response["violations"]]
+    return [
+        f"{scheme} {each['id']}: {node['html'][:200]} {node['any'][:1]}"
+        for scheme, each in found
+        for node in each["nodes"]
+    ]
 
 
 def go_to_the_shop(page: Page, url: str) -> None:

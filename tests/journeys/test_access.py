@@ -9,10 +9,9 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.journeys.conftest import LONG, NOON, RIGHT_TO_LEFT
+from tests.journeys.conftest import LONG, NOON, RIGHT_TO_LEFT, faults
 from tests.world import World, ago
 
 
@@ -50,35 +49,26 @@ def worked(beat: World) -> World:
     return beat
 
 
-def faults(page: Page) -> list[str]:
-    """What axe reports, each with the element it means."""
-    page.evaluate("Promise.all(document.getAnimations().map(a => a.finished)).then(() => true)")
-    found = Axe().run(page).response["violations"]
-    return [f"{v['id']}: {node['html'][:200]} {node['any'][:1]}" for v in found for node in v["nodes"]]
-
-
 def to(page: Page, live_server: Any, path: str, heading: str) -> None:
     """Opens a deep link and waits for its heading."""
     page.goto(f"{live_server.url}{path}")
     expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_from_signing_in_to_the_end_of_a_visit(
     worked: World,
     live_server: Any,
     open_browser: Callable[..., Any],
     on_the_beat: Callable[..., Page],
-    scheme: str,
 ) -> None:
-    stranger: Page = open_browser("nobody", color_scheme=scheme).page
+    stranger: Page = open_browser("nobody").page
     stranger.goto(f"{live_server.url}/")
     stranger.get_by_role("button", name="Sign in").click()
     expect(stranger.get_by_text("Write your e-mail.")).to_be_visible()
     assert faults(stranger) == []
     stranger.context.close()
 
-    page = on_the_beat(color_scheme=scheme)
+    page = on_the_beat()
     expect(page.get_by_text("Write minutes so it counts")).to_be_visible()
     assert faults(page) == []
 

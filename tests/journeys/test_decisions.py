@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
@@ -17,6 +16,7 @@ from server.people.model import Login
 from server.people.session import hash_password
 from tests import disputes
 from tests.conftest import SECRET, app_on
+from tests.journeys.conftest import faults
 from tests.world import World
 
 PASSWORD = "let everybody decide"
@@ -59,13 +59,6 @@ def signed_in(north: World, live_server: Any, open_browser: Callable[..., Any]) 
         return page
 
     return open_app
-
-
-def faults(page: Page) -> list[str]:
-    """What axe reports, each with the element it means."""
-    page.evaluate("Promise.all(document.getAnimations().map(a => a.finished)).then(() => true)")
-    found = Axe().run(page).response["violations"]
-    return [f"{v['id']}: {node['html'][:200]} {node['any'][:1]}" for v in found for node in v["nodes"]]
 
 
 def writes_without_signal(page: Page, url: str, phone: str) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.journeys.conftest import NOON, SHOP, go_to_the_shop, let_in, sign_in
+from tests.journeys.conftest import NOON, SHOP, faults, go_to_the_shop, let_in, sign_in
 from tests.world import World
 
 
@@ -21,13 +20,6 @@ def until(page: Page, holds: Callable[[], bool]) -> None:
     """Waits for something outside the page, while the page lives on."""
     while not holds():
         page.wait_for_timeout(50)
-
-
-def faults(page: Page) -> list[str]:
-    """What axe reports, each with the element it means."""
-    page.evaluate("Promise.all(document.getAnimations().map(a => a.finished)).then(() => true)")
-    found = Axe().run(page).response["violations"]
-    return [f"{v['id']}: {node['html'][:200]}" for v in found for node in v["nodes"]]
 
 
 def test_a_promise_made_and_kept_without_signal_comes_to_the_lead_and_goes_again(

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from playwright.sync_api import Page, expect
 
 from server.indicators.explain import explain
-from tests.journeys.conftest import NOON, SHOP, go_to_the_shop, let_in, sign_in
-from tests.journeys.test_follow_ups import faults, until
+from tests.journeys.conftest import NOON, SHOP, faults, go_to_the_shop, let_in, sign_in
+from tests.journeys.test_follow_ups import until
 from tests.world import World
 
 

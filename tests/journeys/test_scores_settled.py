@@ -28,8 +28,8 @@ from server.indicators.periods import Period, before, period_of
 from server.people.model import Login, Setting
 from server.people.session import hash_password
 from tests.conftest import SECRET
-from tests.journeys.conftest import NOON, PASSWORD
-from tests.journeys.test_follow_ups import faults, until
+from tests.journeys.conftest import NOON, PASSWORD, faults
+from tests.journeys.test_follow_ups import until
 from tests.journeys.test_score import sentences
 from tests.live import LiveServer
 from tests.machine import chromium
