@@ -139,12 +139,12 @@ def test_every_code_that_a_phone_can_bring_about_occurs(made: tuple[Config, list
 
 
 def test_the_journal_tells_what_the_tables_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "DAYS", 12)
+    monkeypatch.setattr(run, "DAYS", 5)
     config = config_in(tmp_path)
     prepare(config, "en", now=NOW)
     with opened(config), reading() as connection:
         org_id = connection.execute(select(Organisation.id)).scalar_one()
-        assert connection.execute(select(func.count()).where(Visit.valid)).scalar_one() > 500
+        assert connection.execute(select(func.count()).where(Visit.valid)).scalar_one() > 200
         assert check(connection, org_id) == []
 
 
