@@ -332,9 +332,6 @@ def _confirm(*, err: bool) -> None:
         raise Refused("Nothing was imported. (--yes imports without asking, --dry-run only looks.)") from None
 
 
-MADE_UP, MADE_UP_ZH = "Working day for a holiday", "调休上班"
-
-
 @click.group("holidays")
 def holidays_command() -> None:
     """Holidays: days off that everybody has."""
@@ -364,23 +361,20 @@ def holidays_add(
         changes = [
             Change(
                 "day_off",
-                str(uuid5(NAMESPACE_OID, f"rounds:{of['id']}:holiday:{name}:{day}")),
+                str(uuid5(NAMESPACE_OID, f"rounds:{of['id']}:holiday:{name}:{one.on}")),
                 "create",
-                {"on": day.isoformat(), "name": said or MADE_UP, "region": name}
-                | ({} if said else {"name_zh": MADE_UP_ZH, "worked": True}),
-                id=str(uuid5(NAMESPACE_OID, f"rounds:{of['id']}:add:holiday:{name}:{day}:{said}")),
+                {"on": one.on.isoformat(), "region": name, **one.told},
+                id=str(
+                    uuid5(NAMESPACE_OID, f"rounds:{of['id']}:add:holiday:{name}:{one.on}:{one.told['name']}")
+                ),
             )
-            for day, said in found
+            for one in found
         ]
         receipts = [] if dry_run else write(system(of["id"]), client_of(of["id"], "import"), changes, now())
     if as_json:
-        days = [
-            {"on": str(day), "name": said or MADE_UP} | ({} if said else {"worked": True})
-            for day, said in found
-        ]
-        say_json({"done": not dry_run, "days": days})
+        say_json({"done": not dry_run, "days": [{"on": str(one.on), **one.told} for one in found]})
         return
-    for day, said in found:
-        click.echo(f"{day}  {said or MADE_UP}")
+    for one in found:
+        click.echo(f"{one.on}  {one.told['name']}")
     kept = sum(receipt["status"] in {"applied", "noop"} for receipt in receipts)
     click.echo(f"{len(found)} days." if dry_run else f"{kept} days written down.")

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import holidays
 
 from server.people.admin import Refused
 
+MADE_UP: Mapping[str, Any] = {"name": "Working day for a holiday", "name_zh": "调休上班", "worked": True}
+"""What is told of a day of a weekend that is worked to make up for a holiday."""
 
-def public_holidays(
-    country: str, region: str | None, years: Sequence[int], locale: str
-) -> list[tuple[date, str | None]]:
-    """(day, name) of a country's holidays in these years, in order; raises `Refused` for one that is not known.
 
-    Without a name: a day of a weekend that is worked to make up for one.
+@dataclass(frozen=True, slots=True)
+class Holiday:
+    """A day, and what its day off tells besides."""
+
+    on: date
+    told: Mapping[str, Any]
+
+
+def public_holidays(country: str, region: str | None, years: Sequence[int], locale: str) -> list[Holiday]:
+    """A country's holidays in these years, in order; raises `Refused` for one that is not known.
 
     `country` ISO 3166-1, `region` a subdivision of it or None; names in the language of `locale` where there are any, else
     in English, else in the country's own.
@@ -33,4 +42,6 @@ def public_holidays(
     found = holidays.country_holidays(code, subdiv=subdivision, years=list(years), language=language)
     # The library knows these of all its years, whichever were asked for.
     made_up = {day for day in getattr(found, "weekend_workdays", ()) if day.year in years}
-    return sorted([*found.items(), *((day, None) for day in made_up - found.keys())])
+    days = [Holiday(day, {"name": name}) for day, name in found.items()]
+    days += [Holiday(day, MADE_UP) for day in made_up - found.keys()]
+    return sorted(days, key=lambda one: one.on)

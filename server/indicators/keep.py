@@ -26,6 +26,7 @@ from server.indicators.facts import (
     sum_visits,
 )
 from server.indicators.facts_model import FactDay, FactMonth, Owned
+from server.indicators.model import IndicatorTarget
 from server.indicators.periods import ONE_DAY, period_of
 from server.visits.model import Visit
 from server.visits.rules import day_of, zone_of
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 Pairs = set[tuple[str, str]]
 """(person, day)"""
 
-Span = tuple[str | None, str, str]
-"""(person, or everybody; first day; last day)"""
+Span = tuple[str, str, str]
+"""(person, first day, last day)"""
 
 OF_A_DAY = (*SUMS, "customers")
 
@@ -152,8 +153,20 @@ _CLOSED = select(Closing.id, Closing.person_id, Closing.reads_from, Closing.ends
     Closing.org_id == bindparam("org"),
     Closing.reads_from <= bindparam("last"),
     Closing.ends_on > bindparam("first"),
+    Closing.person_id.in_(bindparam("people", expanding=True)),
 )
-_CLOSED_OF = _CLOSED.where(Closing.person_id.in_(bindparam("people", expanding=True)))
+_TYPED = (
+    select(IndicatorTarget.person_id, IndicatorTarget.period, IndicatorTarget.starts_on)
+    .where(
+        IndicatorTarget.org_id == bindparam("org"),
+        IndicatorTarget.status == "held",
+        IndicatorTarget.person_id.is_not(None),
+        IndicatorTarget.archived.is_(False),
+        IndicatorTarget.starts_on > bindparam("since"),
+        IndicatorTarget.starts_on <= bindparam("day"),
+    )
+    .distinct()
+)
 _OWNED = select(Owned.__table__).where(
     Owned.org_id == bindparam("org"),
     Owned.customer_id.in_(bindparam("ids", expanding=True)),
@@ -174,7 +187,9 @@ def keep(work: Work, visits: Mapping[str, Mapping[str, list[Mapping[Any, Any]]]]
     for (kind, _), row in work.rows.items():
         if row.changed and kind in changed:
             changed[kind].append(row)
-    spans = _spans(changed["value"], changed["target"]) | _working_days(changed["day_off"], changed["person"])
+    spans = _spans(changed["value"], changed["target"]) | _working_days(
+        work, changed["day_off"], changed["person"]
+    )
     if spans:
         _late(work, spans)
     telling = [row for row in changed["visit"] if _tells(row)]
@@ -441,18 +456,28 @@ def _spans(values: Iterable[Row], targets: Iterable[Row]) -> set[Span]:
     for row in targets:
         one = row.values()
         if one.get("person_id"):
-            first = date.fromisoformat(one["starts_on"])
-            last = period_of(one["period"], first, first.weekday()).ends_on - ONE_DAY
-            found.add((one["person_id"], first.isoformat(), last.isoformat()))
+            found.add(_span(one["person_id"], one["period"], one["starts_on"]))
     return found
 
 
-def _working_days(days_off: Iterable[Row], people: Iterable[Row]) -> set[Span]:
-    """The years in which somebody works other days now, or everybody does: a target of a year is run down over all of it."""
+def _span(person: str, period: str, starts_on: str) -> Span:
+    first = date.fromisoformat(starts_on)
+    last = period_of(period, first, first.weekday()).ends_on - ONE_DAY
+    return person, starts_on, last.isoformat()
+
+
+def _working_days(work: Work, days_off: Iterable[Row], people: Iterable[Row]) -> set[Span]:
+    """Where targets are wanted of other days now: the typed periods that hold a day off, which are run down over all their
+    days; and the years of whoever joined or left on another day."""
     found: set[Span] = set()
     for row in days_off:
         for one in (row.values(), row.was.values if row.was else row.values()):
-            found.add((one.get("person_id"), f"{one['on'][:4]}-01-01", f"{one['on'][:4]}-12-31"))
+            # No period that holds a day is longer than its year; a week may begin in the one before.
+            about = {"org": work.org_id, "day": one["on"], "since": f"{int(one['on'][:4]) - 1:04}-12-25"}
+            typed = [_span(str(person), *typed) for person, *typed in work.connection.execute(_TYPED, about)]
+            found |= {
+                span for span in typed if span[2] >= one["on"] and one.get("person_id") in (None, span[0])
+            }
     for row in people:
         now, was = row.values(), row.was.values if row.was else {}
         told = {one.get(name) for one in (now, was) for name in ("joined_on", "left_on")} - {None}
@@ -465,21 +490,21 @@ def _late(work: Work, spans: Collection[Span]) -> None:
     """Have closings looked at again that read any day of these."""
     if work.actor.via == "replay" or not spans:
         return
-    people = {person for person, _, _ in spans}
+    of_person: dict[str, list[tuple[str, str]]] = {}
+    for person, first, last in spans:
+        of_person.setdefault(person, []).append((first, last))
     about: dict[str, Any] = {
         "org": work.org_id,
+        "people": sorted(of_person),
         "first": min(first for _, first, _ in spans),
         "last": max(last for _, _, last in spans),
     }
-    statement = _CLOSED
-    if None not in people:
-        statement, about["people"] = _CLOSED_OF, sorted(filter(None, people))
     rows = [
         {"org_id": work.org_id, "closing_id": closing.id}
-        for closing in work.connection.execute(statement, about)
+        for closing in work.connection.execute(_CLOSED, about)
         if any(
-            person in (None, closing.person_id) and closing.reads_from <= last and closing.ends_on > first
-            for person, first, last in spans
+            closing.reads_from <= last and closing.ends_on > first
+            for first, last in of_person[closing.person_id]
         )
     ]
     upsert(Late, work.connection, rows)

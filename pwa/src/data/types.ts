@@ -281,8 +281,8 @@ export interface VisitPhoto {
   /**
    * `phone`: on this phone alone. `sending`: on its way. `stored`: the server has it.
    * `refused`: the server will not have it (`code`); it stays on this phone.
+   * `unread`: this phone has not yet looked whether it still has to send it.
    */
-  /** `unread`: this phone has not yet looked whether it still has to send it. */
   state: 'unread' | 'phone' | 'sending' | 'stored' | 'refused';
   /** Share that has arrived, 0 to 1. */
   progress: number;

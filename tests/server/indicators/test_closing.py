@@ -17,7 +17,7 @@ from server.db import reading, writing
 from server.exchange.check import check
 from server.exchange.model import Journal
 from server.indicators.close import close_due
-from server.indicators.closing_model import Closing
+from server.indicators.closing_model import Closing, Late
 from server.indicators.compare import HONOURS
 from server.people.model import Organisation
 from server.reminders.model import Reminder
@@ -142,6 +142,14 @@ def test_a_day_off_and_a_day_of_leaving_that_are_told_late_adjust_what_was_wante
     assert ("rob", "month", "2026-03-01") not in first, "a month's own target is spread over other days"
 
     feast = world.create("day_off", "feast", on="2026-03-30", name="Feast")
+    with world.app.app_context(), reading() as connection:
+        marked = (
+            select(Closing.person_id)
+            .join(Late, Late.closing_id == Closing.id)
+            .where(Late.org_id == world.org)
+        )
+        looked_at = set(connection.execute(marked).scalars())
+    assert looked_at == {world.ids["rob"], world.ids["ria"]}, "nobody else's target is run down over days"
     second = told(2)
     assert second["ria", "day", "2026-03-30"] == (["1", "0"], {("day_off", feast, "LATE")})
     assert second["rob", "day", "2026-03-30"][1] == {("day_off", ill, "LATE"), ("day_off", feast, "LATE")}
